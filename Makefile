@@ -1,0 +1,77 @@
+# Nudge: `make demo` shows everything, `make test` proves it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8080
+DATA ?= data
+ARGS ?=
+
+# The environment is made without ensurepip, which Debian's bare Python lacks; pip installs uv, uv the rest.
+$(BIN)/uv: requirements/bootstrap.txt
+	@echo "Making the environment in $(VENV) ..."
+	@$(PYTHON) -m venv --without-pip $(VENV)
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+$(VENV)/default.stamp: requirements/default.txt pyproject.toml $(BIN)/uv
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes -r requirements/default.txt
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes -r requirements/build.txt
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/default.stamp
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: help
+help:  ## show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: env
+env: $(VENV)/default.stamp  ## make the environment (.venv)
+
+.PHONY: demo
+demo: $(VENV)/default.stamp  ## start everything, train on handwritten digits, show what was learned, stop everything
+	@$(BIN)/python -m standalone.demo $(ARGS)
+
+.PHONY: up
+up: $(VENV)/default.stamp  ## start everything and stay up: make up PORT=8123 DATA=some/dir
+	@exec $(BIN)/nudged up --port $(PORT) --data $(DATA) $(ARGS)
+
+.PHONY: test
+test: $(VENV)/dev.stamp  ## pass every test: make test ARGS="tests/core -k dense"
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV)/dev.stamp  ## ruff, mypy, import-linter, locks up to date, openapi in step
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python requirements/lock.py --check
+	@$(BIN)/python openapi/export.py --check
+
+.PHONY: fix
+fix: $(VENV)/dev.stamp  ## let ruff mend what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(VENV)/dev.stamp  ## pin the requirements again (ARGS=--upgrade to take newer versions)
+	@$(BIN)/python requirements/lock.py $(ARGS)
+
+.PHONY: openapi
+openapi: $(VENV)/dev.stamp  ## write openapi/openapi.json from the application
+	@$(BIN)/python openapi/export.py
+
+.PHONY: bench-service
+bench-service: $(VENV)/dev.stamp  ## measure submit, events and job start; the last line is JSON
+	@$(BIN)/python benchmarks/service.py $(ARGS)
+
+.PHONY: clean
+clean:  ## remove the environment and caches (never data)
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
