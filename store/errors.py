@@ -1,0 +1,93 @@
+"""What the store can refuse, raised where the truth is known; HTTP status codes live in the service."""
+
+from dataclasses import dataclass
+
+
+class StoreError(Exception):
+    """Anything the store refuses or cannot do."""
+
+
+@dataclass
+class NotFound(StoreError):
+    """No such row for this tenant; a foreign row looks the same as a missing one."""
+
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"There is no {self.kind} {self.id!r}."
+
+
+@dataclass
+class IllegalMove(StoreError):
+    """The job's status does not allow the move."""
+
+    move: str
+    status: str
+
+    def __str__(self) -> str:
+        return f"A job that is {self.status} cannot {self.move}."
+
+
+@dataclass
+class InUse(StoreError):
+    """The thing cannot be deleted while something else needs it."""
+
+    what: str
+    by: str
+
+    def __str__(self) -> str:
+        return f"{self.what} is in use by {self.by}; delete that first, or wait until it is over."
+
+
+class KeyReused(StoreError):
+    """An idempotency key came back with another request."""
+
+    def __str__(self) -> str:
+        return "This Idempotency-Key was used before with another request; take a new key for a new request."
+
+
+class KeyInProgress(StoreError):
+    """The first request with this idempotency key is still under way."""
+
+    def __str__(self) -> str:
+        return "The first request with this Idempotency-Key is still under way; ask again in a moment."
+
+
+class BadCursor(StoreError):
+    """A cursor that this store never gave."""
+
+    def __str__(self) -> str:
+        return "This cursor was not given by this list; start without one."
+
+
+@dataclass
+class Unavailable(StoreError):
+    """The database or the blob store cannot be reached now; the same call may succeed later."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"The store cannot be reached now ({self.reason}); try again in a moment."
+
+
+@dataclass
+class StaleAttempt(StoreError):
+    """A worker that no longer holds the job tried to write; nothing was written."""
+
+    job_id: str
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"Attempt {self.attempt} no longer holds {self.job_id}: it was taken over, cancelled or finished."
+
+
+@dataclass
+class BlobDamaged(StoreError):
+    """The bytes under a digest are missing or are not those of the digest."""
+
+    digest: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"The stored bytes {self.digest} are damaged: {self.reason}."

@@ -1,0 +1,78 @@
+"""Status and TRANSITIONS: every legal move of a job, and nothing else."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"  # waits for a worker
+    RUNNING = "running"  # one worker holds it and trains
+    PAUSED = "paused"  # stopped on request with a checkpoint; goes on only when asked
+    SUCCEEDED = "succeeded"  # trained to its end; there is a model
+    FAILED = "failed"  # stopped by an error that status_reason names
+    CANCELLED = "cancelled"  # stopped on request for good
+
+
+OVER = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
+# The event stream of a job ends after one of these.
+FINAL_EVENTS = frozenset(str(status) for status in OVER)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A legal move: from one of `sources` to `target`, told by an event of type `event`."""
+
+    sources: frozenset[Status]
+    target: Status
+    event: str
+    meaning: str
+
+
+def _from(*sources: Status) -> frozenset[Status]:
+    return frozenset(sources)
+
+
+TRANSITIONS: dict[str, Transition] = {
+    "start": Transition(_from(Status.QUEUED), Status.RUNNING, "started", "A worker claimed the job."),
+    "succeed": Transition(
+        _from(Status.RUNNING), Status.SUCCEEDED, "succeeded", "Training came to its end; the model is stored."
+    ),
+    "fail": Transition(
+        _from(Status.RUNNING), Status.FAILED, "failed", "Training cannot go on; status_reason says why."
+    ),
+    "cancel": Transition(
+        _from(Status.QUEUED, Status.RUNNING, Status.PAUSED),
+        Status.CANCELLED,
+        "cancelled",
+        "Stopped on request, for good.",
+    ),
+    "pause": Transition(
+        _from(Status.QUEUED, Status.RUNNING),
+        Status.PAUSED,
+        "paused",
+        "Stopped on request; a running job keeps a checkpoint first.",
+    ),
+    "resume": Transition(
+        _from(Status.PAUSED), Status.QUEUED, "resumed", "Queued again; goes on from the last checkpoint."
+    ),
+    "rescue": Transition(
+        _from(Status.RUNNING), Status.QUEUED, "rescued", "The worker was lost; queued again from the last checkpoint."
+    ),
+    "release": Transition(
+        _from(Status.RUNNING), Status.QUEUED, "released", "The worker handed the job back; another goes on."
+    ),
+    "retry": Transition(
+        _from(Status.FAILED), Status.QUEUED, "retried", "Queued again on request, from the last checkpoint."
+    ),
+}
+
+# Events that are no moves.
+NOTICES: dict[str, str] = {
+    "queued": "The job was accepted.",
+    "epoch": "An epoch came to its end; data holds its metrics.",
+    "checkpoint": "A checkpoint was stored; data holds its id, epoch and digest.",
+    "cancel_requested": "The running job was asked to stop for good.",
+    "pause_requested": "The running job was asked to pause.",
+}

@@ -1,0 +1,48 @@
+"""Where the store lives: read from the environment, shared by server, worker and migrations."""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class StoreSettings(BaseSettings):
+    """Addresses of the database, the broker and the blobs; everything has a default inside the data directory."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    data: Path = Field(
+        Path("data"),
+        validation_alias=AliasChoices("NUDGE_DATA", "data"),
+        description="Directory of everything that is kept on this machine.",
+    )
+    database_url: str = Field(
+        "",
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        description="SQLAlchemy address; empty means SQLite in the data directory.",
+    )
+    broker_url: str = Field(
+        "",
+        validation_alias=AliasChoices("BROKER_URL", "broker_url"),
+        description="Redis or Valkey; empty means that workers poll the database.",
+    )
+    blobs_url: str = Field(
+        "",
+        validation_alias=AliasChoices("BLOBS_URL", "blobs_url"),
+        description="fsspec address of large blobs; empty means a folder in the data directory.",
+    )
+
+    @property
+    def database(self) -> str:
+        """The database's address with the default filled in."""
+        return self.database_url or f"sqlite:///{self.data.absolute() / 'nudge.db'}"
+
+    @property
+    def blobs(self) -> str:
+        """The blobs' address with the default filled in."""
+        return self.blobs_url or f"file://{self.data.absolute() / 'blobs'}"
+
+    @property
+    def cache(self) -> Path:
+        """The folder in which blobs of another machine are kept to be mapped."""
+        return self.data.absolute() / "cache"
