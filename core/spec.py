@@ -1,0 +1,106 @@
+"""Spec, the closed and immutable base of everything a client may describe, and what is wrong with one.
+
+A wrong spec is always reported as `Finding`s: a JSON pointer to the place and a sentence with the way out.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+# Numbers are taken at their word: "16", true and 16.0 are not the integer 16.
+Number = Annotated[float, Field(strict=True)]
+PositiveNumber = Annotated[float, Field(strict=True, gt=0, le=1e30)]
+Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
+
+DISCRIMINATORS = ("type", "kind")
+
+
+class Spec(BaseModel):
+    """An immutable description that survives JSON exactly; unknown fields, NaN and Infinity are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong: where (RFC 6901 JSON pointer, "" for the whole) and what to do about it."""
+
+    pointer: str
+    detail: str
+
+
+class SpecError(Exception):
+    """A description that cannot be carried out; `errors` says where and why, in order."""
+
+    def __init__(self, errors: Iterable[Finding]) -> None:
+        self.errors = list(errors)
+        super().__init__("; ".join(f"{at or '/'}: {detail}" for at, detail in self.errors))
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """The JSON pointer of a path of keys and indices: ("a/b", 0) -> "/a~1b/0"."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def findings(error: ValidationError) -> list[Finding]:
+    """What pydantic found, for people: pointers into the JSON document, without the names of union members.
+
+    The offending value is never repeated (it may be NaN, huge or secret), except a misspelt type name.
+    """
+    tags = _tags()
+    result = []
+    for item in error.errors(include_url=False, include_input=False):
+        path = [part for part in item["loc"] if not _is_member(part, tags)]
+        context = item.get("ctx", {})
+        if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            field = str(context.get("discriminator", "type")).strip("'")
+            path.append(field)
+        result.append(Finding(pointer(path), _sentence(item["type"], item["msg"], path, context)))
+    return result
+
+
+def _tags() -> set[str]:
+    """The names of all members of all discriminated unions, which pydantic weaves into its locations."""
+    found: set[str] = set()
+    waiting: list[type[BaseModel]] = [Spec]
+    while waiting:
+        cls = waiting.pop()
+        waiting.extend(cls.__subclasses__())
+        for name in DISCRIMINATORS:
+            field = cls.model_fields.get(name)
+            if field is not None and isinstance(field.default, str):
+                found.add(field.default)
+    return found
+
+
+def _is_member(part: str | int, tags: set[str]) -> bool:
+    # Members chosen by a function instead of a field carry tags in angle brackets.
+    return isinstance(part, str) and (part in tags or part.startswith("<"))
+
+
+def _sentence(kind: str, message: str, path: Sequence[str | int], context: dict[str, Any]) -> str:
+    field = str(path[-1])[:80] if path else ""
+    match kind:
+        case "union_tag_invalid":
+            sentence = _unknown_type(str(context["tag"]), str(context["expected_tags"]))
+        case "union_tag_not_found":
+            sentence = f'Say which one is meant with a field "{field}".'
+        case "missing":
+            sentence = f'The field "{field}" is required.'
+        case "extra_forbidden":
+            sentence = f'There is no field "{field}" here.'
+        case "finite_number":
+            sentence = "This must be a finite number, not NaN or Infinity."
+        case _:
+            sentence = message.removeprefix("Value error, ").removesuffix(".") + "."
+    return sentence
+
+
+def _unknown_type(tag: str, expected: str) -> str:
+    known = [name.strip().strip("'") for name in expected.split(",")]
+    near = difflib.get_close_matches(tag, known, n=1)
+    hint = f' Did you mean "{near[0]}"?' if near else ""
+    return f'There is no type "{tag[:80]}" here; known are {", ".join(known)}.{hint}'
