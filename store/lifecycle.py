@@ -58,7 +58,10 @@ TRANSITIONS: dict[str, Transition] = {
         _from(Status.PAUSED), Status.QUEUED, "resumed", "Queued again; goes on from the last checkpoint."
     ),
     "rescue": Transition(
-        _from(Status.RUNNING), Status.QUEUED, "rescued", "The worker was lost; queued again from the last checkpoint."
+        _from(Status.RUNNING),
+        Status.QUEUED,
+        "rescued",
+        "The worker was lost; queued again from the last checkpoint.",
     ),
     "release": Transition(
         _from(Status.RUNNING), Status.QUEUED, "released", "The worker handed the job back; another goes on."

@@ -18,8 +18,8 @@ from sqlalchemy import (
     Named,
     String,
     Table,
-    TypeDecorator,
     TypedColumns,
+    TypeDecorator,
     UniqueConstraint,
 )
 
@@ -55,7 +55,7 @@ class BlobColumns(TypedColumns):
     """Bytes by their digest; `content` is null where they lie at the blobs' address."""
 
     digest: Named[str] = Column(DIGEST, primary_key=True)
-    bytes: Named[int] = Column(BigInteger)
+    size: Named[int] = Column(BigInteger)
     content: Named[bytes | None] = Column(LargeBinary)
     touched_at: Named[datetime] = Column(Instant)
 
@@ -70,7 +70,7 @@ class DatasetColumns(TypedColumns):
     digest: Named[str] = Column(DIGEST)
     shape: Named[Any] = Column(JSON, nullable=False)
     shape_version: Named[int] = Column(Integer)
-    bytes: Named[int] = Column(BigInteger)
+    size: Named[int] = Column(BigInteger)
     created_at: Named[datetime] = Column(Instant)
 
 
@@ -156,7 +156,7 @@ class CheckpointColumns(TypedColumns):
     digest: Named[str] = Column(DIGEST)
     metrics: Named[Any] = Column(JSON, nullable=False)
     blob: Named[str] = Column(ForeignKey("blob.digest"), index=True)
-    bytes: Named[int] = Column(BigInteger)
+    size: Named[int] = Column(BigInteger)
     created_at: Named[datetime] = Column(Instant)
 
 
@@ -176,7 +176,7 @@ class ModelColumns(TypedColumns):
     spec_version: Named[int] = Column(Integer)
     metrics: Named[Any] = Column(JSON, nullable=False)
     blob: Named[str] = Column(ForeignKey("blob.digest"), index=True)
-    bytes: Named[int] = Column(BigInteger)
+    size: Named[int] = Column(BigInteger)
     created_at: Named[datetime] = Column(Instant)
 
 

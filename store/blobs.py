@@ -1,0 +1,183 @@
+"""Bytes by their SHA-256: small ones in the database, large ones at an fsspec address, written whole or not at all."""
+
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from sqlalchemy import delete, select, union_all
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+
+from store import tables
+from store.database import Database
+from store.errors import BlobDamaged, Unavailable
+
+SMALL = 128 * 1024
+CHUNK = 4 * 1024 * 1024
+GRACE = timedelta(hours=1)  # how long bytes may wait for the row that will name them
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Blobs:
+    """Content-addressed bytes. `cache` is a folder for copies of large blobs that lie on another machine."""
+
+    def __init__(self, database: Database, url: str, cache: Path) -> None:
+        self.database = database
+        self.url = url.rstrip("/")
+        self.cache = cache
+
+    @cached_property
+    def _remote(self) -> tuple[Any, str]:
+        filesystem, root = fsspec.url_to_fs(self.url)
+        return filesystem, root
+
+    @cached_property
+    def _folder(self) -> Path | None:
+        """The blobs' folder where the address is a local one: no copy is needed to map its files."""
+        return Path(self.url.removeprefix("file://")) if self.url.startswith("file://") else None
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes; gives their digest. Raises Unavailable when they cannot be stored."""
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        if len(data) <= SMALL:
+            self._touch(digest, len(data), data)
+            return digest
+        self._touch(digest, len(data), None)
+        with tempfile.NamedTemporaryFile(dir=self._scratch()) as file:
+            file.write(data)
+            file.flush()
+            self._publish(Path(file.name), digest)
+        return digest
+
+    def put_file(self, path: Path) -> str:
+        """Keep a file's bytes, always as a file, so that it can be mapped; gives their digest."""
+        digest = _digest_of(path)
+        self._touch(digest, path.stat().st_size, None)
+        self._publish(path, digest)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The bytes of a digest, verified. Raises BlobDamaged when they are missing or other bytes."""
+        with self.database.reading() as connection:
+            query = select(tables.blob.c.content).where(tables.blob.c.digest == digest)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise BlobDamaged(digest, "no row names them")
+        data = row.content if row.content is not None else self._read(digest)
+        if "sha256:" + hashlib.sha256(data).hexdigest() != digest:
+            raise BlobDamaged(digest, "the bytes do not have this digest")
+        return bytes(data)
+
+    def path(self, digest: str) -> Path:
+        """A local file with the bytes of a digest, to be mapped read-only; copied and verified once if far away."""
+        if self._folder is not None and (local := self._folder / _place(digest)).exists():
+            return local
+        cached = self.cache / _place(digest)
+        if cached.exists():
+            os.utime(cached)
+            return cached
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        partial = cached.with_name(f"{cached.name}.{secrets.token_hex(4)}.part")
+        try:
+            with partial.open("wb") as target:
+                target.write(self.get(digest))
+            partial.replace(cached)
+        finally:
+            partial.unlink(missing_ok=True)
+        return cached
+
+    def collect(self, limit: int = 100) -> int:
+        """Delete up to `limit` blobs that nothing names and nobody touched for an hour; gives how many went."""
+        named = union_all(
+            select(tables.dataset_array.c.blob), select(tables.checkpoint.c.blob), select(tables.model.c.blob)
+        ).subquery()
+        old = datetime.now(UTC) - GRACE
+        with self.database.transaction() as connection:
+            query = (
+                select(tables.blob.c.digest)
+                .where(tables.blob.c.touched_at < old, tables.blob.c.digest.not_in(select(named.c.blob)))
+                .limit(limit)
+            )
+            digests = list(connection.scalars(query))
+            # Rows first, files while their rows are locked: whoever puts the same bytes now waits for the commit,
+            # and then writes the file anew.
+            connection.execute(
+                delete(tables.blob).where(tables.blob.c.digest.in_(digests), tables.blob.c.touched_at < old)
+            )
+            filesystem, root = self._remote
+            for digest in digests:
+                for place in (f"{root}/{_place(digest)}", str(self.cache / _place(digest))):
+                    if filesystem.exists(place):
+                        filesystem.rm_file(place)
+        return len(digests)
+
+    def _touch(self, digest: str, size: int, content: bytes | None) -> None:
+        dialect = sqlite_dialect if self.database.is_sqlite else postgresql
+        now = datetime.now(UTC)
+        statement = dialect.insert(tables.blob).values(digest=digest, size=size, content=content, touched_at=now)
+        changes = {"touched_at": now} if content is None else {"touched_at": now, "content": content}
+        with self.database.transaction() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=changes))
+
+    def _scratch(self) -> Path:
+        """A folder on the blobs' own file system, so that publishing is one rename."""
+        folder = (self._folder or self.cache) / "incoming"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _publish(self, source: Path, digest: str) -> None:
+        """Put a whole file in its place: written aside, synced, renamed, and the folder synced."""
+        try:
+            if self._folder is None:
+                filesystem, root = self._remote
+                if not filesystem.exists(f"{root}/{_place(digest)}"):
+                    filesystem.put_file(str(source), f"{root}/{_place(digest)}")
+                return
+            target = self._folder / _place(digest)
+            if target.exists() and target.stat().st_size == source.stat().st_size:
+                return
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = self._scratch() / f"{target.name}.{secrets.token_hex(4)}"
+            try:
+                shutil.copyfile(source, partial)
+                _sync(partial)
+                partial.replace(target)
+                _sync(target.parent)
+            finally:
+                partial.unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(f"the bytes could not be stored: {error.strerror or error}") from error
+
+    def _read(self, digest: str) -> bytes:
+        filesystem, root = self._remote
+        try:
+            return bytes(filesystem.cat_file(f"{root}/{_place(digest)}"))
+        except FileNotFoundError as error:
+            raise BlobDamaged(digest, "the file is missing") from error
+        except OSError as error:
+            raise Unavailable(f"the bytes could not be read: {error.strerror or error}") from error
+
+
+def _place(digest: str) -> str:
+    """`sha256:abcd...` lies at `ab/abcd...`."""
+    name = digest.removeprefix("sha256:")
+    return f"{name[:2]}/{name}"
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

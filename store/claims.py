@@ -1,0 +1,362 @@
+"""Jobs as a worker holds them: claim, renew, report, finish, hand back. Every write is fenced by the attempt.
+
+A claim raises the job's attempt. From then on each statement of the worker names that attempt and the status
+`running`; once another worker took over, or the job ended, nothing matches and nothing is written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from core.training_spec import TrainingSpec
+from store import tables
+from store.database import Database
+from store.errors import StaleAttempt, Unavailable
+from store.ids import new_id
+from store.lifecycle import Status
+from store.moves import move, record_events
+from store.records import CheckpointRecord, JobRecord, checkpoint_record, job_record
+
+job, checkpoint, metric = tables.job, tables.checkpoint, tables.metric
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's hold on a job: the attempt is its fence."""
+
+    job_id: str
+    tenant: str
+    attempt: int
+    spec: TrainingSpec
+    checkpoints: tuple[CheckpointRecord, ...]  # newest first: where to go on, and what to fall back to
+
+    @property
+    def fence(self) -> ColumnElement[bool]:
+        """True for the job's row while this claim holds."""
+        return and_(job.c.id == self.job_id, job.c.attempt == self.attempt, job.c.status == str(Status.RUNNING))
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the job's owner asks of its worker."""
+
+    cancel: bool
+    pause: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training came: `fraction` of the whole job, speed in examples a second."""
+
+    fraction: float
+    examples_per_s: float | None
+    eta_s: float | None
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """A finished epoch, 1-based, with its metrics."""
+
+    epoch: int
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NewCheckpoint:
+    """A checkpoint whose bytes are already stored under `blob`."""
+
+    epoch: int
+    step: int
+    digest: str
+    metrics: dict[str, Any]
+    blob: str
+    size: int
+    best: bool = False
+    id: str = field(default_factory=lambda: new_id("checkpoint"))
+
+
+class Claims:
+    """The jobs of every tenant, from the side of the workers."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def queued(self, limit: int, older_than_s: float = 0.0) -> list[str]:
+        """Jobs that wait for a worker: highest priority first, then longest waiting."""
+        query = select(job.c.id, job.c.queued_at).where(job.c.status == str(Status.QUEUED))
+        query = query.order_by(job.c.priority.desc(), job.c.queued_at).limit(limit)
+        now = datetime.now(UTC)
+        with self.database.reading() as connection:
+            # A clock set back makes a job look queued in the future: abs() lets it be found all the same.
+            return [
+                row.id
+                for row in connection.execute(query)
+                if abs((now - row.queued_at).total_seconds()) >= older_than_s
+            ]
+
+    def claim(self, job_id: str, owner: str) -> Claim | None:
+        """Take a queued job: one compare-and-swap. None when somebody else was faster or it is not queued."""
+        now = datetime.now(UTC)
+        values = {
+            "attempt": job.c.attempt + 1,
+            "fruitless_attempts": job.c.fruitless_attempts + 1,
+            "owner": owner,
+            "heartbeat": job.c.heartbeat + 1,
+            "started_at": func.coalesce(job.c.started_at, now),
+            "status_reason": None,
+        }
+        with self.database.transaction() as connection:
+            row = move(connection, "start", job_id, values=values, data={"worker": owner})
+            if row is None:
+                return None
+            query = select(checkpoint).where(checkpoint.c.job_id == job_id)
+            query = query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc(), checkpoint.c.id.desc())
+            checkpoints = tuple(checkpoint_record(found) for found in connection.execute(query))
+        return Claim(row.id, row.tenant_id, row.attempt, TrainingSpec.model_validate(row.spec), checkpoints)
+
+    def renew(self, claim: Claim, progress: Progress | None = None) -> Orders:
+        """Say that the owner lives, and hear what is asked of it.
+
+        Raises:
+            StaleAttempt: the job is no longer this claim's.
+        """
+        values: dict[str, Any] = {"heartbeat": job.c.heartbeat + 1}
+        if progress is not None:
+            values |= {"examples_per_s": progress.examples_per_s, "eta_s": progress.eta_s}
+            # A job that was taken over does epochs again; its progress never falls meanwhile.
+            values["fraction"] = _larger(job.c.fraction, progress.fraction)
+        statement = update(job).where(claim.fence).values(values)
+        with self.database.transaction() as connection:
+            row = connection.execute(statement.returning(job.c.cancel_requested, job.c.pause_requested)).one_or_none()
+        if row is None:
+            raise StaleAttempt(claim.job_id, claim.attempt)
+        return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
+
+    def report(
+        self,
+        claim: Claim,
+        epochs: Sequence[EpochReport],
+        checkpoints: Sequence[NewCheckpoint],
+        progress: Progress,
+    ) -> Orders:
+        """Write finished epochs and checkpoints, their events and the job's pointers, in one transaction.
+
+        Doing it again with the same arguments changes nothing: epochs that the job already counts and checkpoints
+        that it already has are passed over. So a caller that saw an error after the commit simply repeats itself.
+
+        Raises:
+            StaleAttempt: the job is no longer this claim's; nothing was written.
+        """
+        now = datetime.now(UTC)
+        with self.database.transaction() as connection:
+            row = connection.execute(select(job).where(claim.fence).with_for_update()).one_or_none()
+            if row is None:
+                raise StaleAttempt(claim.job_id, claim.attempt)
+            fresh = [report for report in epochs if report.epoch > row.epoch]
+            added = self._add_checkpoints(connection, claim, checkpoints, now)
+            events: list[tuple[str, dict[str, Any]]] = [
+                ("epoch", {"epoch": report.epoch, "epochs": row.epochs, **report.metrics}) for report in fresh
+            ]
+            events += [
+                (
+                    "checkpoint",
+                    {"checkpoint": new.id, "epoch": new.epoch, "digest": new.digest, "best": new.best},
+                )
+                for new in added
+            ]
+            values: dict[str, Any] = {
+                "heartbeat": job.c.heartbeat + 1,
+                "fraction": _larger(job.c.fraction, progress.fraction),
+                "examples_per_s": progress.examples_per_s,
+                "eta_s": progress.eta_s,
+                "last_event": row.last_event + len(events),
+            }
+            if fresh:
+                values |= {"epoch": fresh[-1].epoch, "metrics": fresh[-1].metrics}
+            if added:
+                newest = max(added, key=lambda new: (new.epoch, new.step))
+                values |= {"checkpoint_id": newest.id, "fruitless_attempts": 0}
+                if best := [new.id for new in added if new.best]:
+                    values["best_checkpoint_id"] = best[-1]
+            connection.execute(update(job).where(claim.fence).values(values))
+            if fresh:
+                rows = [
+                    {
+                        "job_id": row.id,
+                        "epoch": report.epoch,
+                        "tenant_id": row.tenant_id,
+                        "values": report.metrics,
+                    }
+                    for report in fresh
+                ]
+                connection.execute(insert(metric), rows)
+            if events:
+                record_events(connection, row.tenant_id, row.id, values["last_event"], events, now)
+            if added:
+                keep = {values["checkpoint_id"], values.get("best_checkpoint_id", row.best_checkpoint_id)}
+                self._forget_old_checkpoints(connection, claim, keep)
+        return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
+
+    def _add_checkpoints(
+        self, connection: Connection, claim: Claim, checkpoints: Sequence[NewCheckpoint], now: datetime
+    ) -> list[NewCheckpoint]:
+        known = select(checkpoint.c.epoch, checkpoint.c.step).where(checkpoint.c.job_id == claim.job_id)
+        present = {(row.epoch, row.step) for row in connection.execute(known)}
+        added = [new for new in checkpoints if (new.epoch, new.step) not in present]
+        if added:
+            rows = [
+                {
+                    "id": new.id,
+                    "tenant_id": claim.tenant,
+                    "job_id": claim.job_id,
+                    "epoch": new.epoch,
+                    "step": new.step,
+                    "digest": new.digest,
+                    "metrics": new.metrics,
+                    "blob": new.blob,
+                    "size": new.size,
+                    "created_at": now,
+                }
+                for new in added
+            ]
+            connection.execute(insert(checkpoint), rows)
+        return added
+
+    def _forget_old_checkpoints(self, connection: Connection, claim: Claim, keep: set[str | None]) -> None:
+        query = select(checkpoint.c.id).where(checkpoint.c.job_id == claim.job_id)
+        ids = list(connection.scalars(query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc())))
+        old = [name for name in ids[claim.spec.checkpoints.keep :] if name not in keep]
+        if old:
+            connection.execute(delete(checkpoint).where(checkpoint.c.id.in_(old)))
+
+    def succeed(self, claim: Claim, *, model_from_best: bool = False, reason: str | None = None) -> JobRecord:
+        """End the job well: its model and its last status in one transaction. A cancel asked before wins.
+
+        Raises:
+            StaleAttempt: the job is no longer this claim's.
+        """
+        for _ in range(8):  # two jobs of one name may take the same model version; the later one takes the next
+            try:
+                with self.database.transaction() as connection:
+                    model_id = self._insert_model(connection, claim, model_from_best)
+                    values = {"model_id": model_id, "fraction": 1.0, "status_reason": reason}
+                    row = move(
+                        connection,
+                        "succeed",
+                        claim.job_id,
+                        guard=[claim.fence, job.c.cancel_requested.is_(False)],
+                        values=values,
+                        data={"model": model_id} | ({"reason": reason} if reason else {}),
+                    )
+                    if row is not None:
+                        return job_record(row)
+                    connection.rollback()
+                break
+            except IntegrityError:
+                continue
+        else:
+            raise Unavailable("many models of one name are being made at once")
+        return self.end(claim, "cancel")
+
+    def _insert_model(self, connection: Connection, claim: Claim, from_best: bool) -> str:
+        row = connection.execute(select(job).where(claim.fence).with_for_update()).one_or_none()
+        if row is None:
+            raise StaleAttempt(claim.job_id, claim.attempt)
+        source = row.best_checkpoint_id if from_best and row.best_checkpoint_id else row.checkpoint_id
+        found = connection.execute(select(checkpoint).where(checkpoint.c.id == source)).one()
+        return insert_model(connection, row, found, row.name)
+
+    def end(
+        self, claim: Claim, name: str, *, reason: str | None = None, data: dict[str, Any] | None = None
+    ) -> JobRecord:
+        """Make the move `fail`, `cancel`, `pause` or `release`, as the worker that holds the job.
+
+        A job that is handed back while it was asked to stop is stopped instead: a request never gets lost.
+
+        Raises:
+            StaleAttempt: the job is no longer this claim's.
+        """
+        with self.database.transaction() as connection:
+            row = connection.execute(select(job).where(claim.fence).with_for_update()).one_or_none()
+            if row is None:
+                raise StaleAttempt(claim.job_id, claim.attempt)
+            values: dict[str, Any] = {"status_reason": reason}
+            if name == "release":
+                name = "cancel" if row.cancel_requested else "pause" if row.pause_requested else "release"
+                values["fruitless_attempts"] = max(0, row.fruitless_attempts - 1)
+            elif name == "pause" and row.cancel_requested:
+                name = "cancel"
+            moved = move(connection, name, claim.job_id, guard=[claim.fence], values=values, data=data)
+            if moved is None:
+                raise StaleAttempt(claim.job_id, claim.attempt)
+            return job_record(moved)
+
+    def hand_back(self, job_id: str, attempt: int, heartbeat: int | None, detail: str) -> JobRecord | None:
+        """Take a job from an owner that is lost: queued again, or failed after its last attempt.
+
+        With `heartbeat`, only if the owner gave no sign of life since that count. None when it did.
+        """
+        fence = [job.c.attempt == attempt]
+        if heartbeat is not None:
+            fence.append(job.c.heartbeat == heartbeat)
+        with self.database.transaction() as connection:
+            query = select(job).where(job.c.id == job_id, job.c.status == str(Status.RUNNING), *fence)
+            row = connection.execute(query.with_for_update()).one_or_none()
+            if row is None:
+                return None
+            spec = TrainingSpec.model_validate(row.spec)
+            data = {"attempt": attempt, "epoch": row.epoch, "detail": detail}
+            if row.cancel_requested or row.pause_requested:
+                name, values = ("cancel" if row.cancel_requested else "pause"), {}
+            elif row.fruitless_attempts >= spec.limits.attempts:
+                reason = (
+                    f"worker_lost: {detail}; attempt {attempt} was the last of {spec.limits.attempts} in a row "
+                    "without a new checkpoint"
+                )
+                name, values, data = "fail", {"status_reason": reason}, data | {"reason": "worker_lost"}
+            else:
+                name, values = "rescue", {}
+            moved = move(connection, name, job_id, guard=fence, values=values, data=data)
+            return None if moved is None else job_record(moved)
+
+    def running(self) -> list[tuple[str, int, int]]:
+        """(job, attempt, heartbeat) of every running job: what a rescuer watches."""
+        query = select(job.c.id, job.c.attempt, job.c.heartbeat).where(job.c.status == str(Status.RUNNING))
+        with self.database.reading() as connection:
+            return [(row.id, row.attempt, row.heartbeat) for row in connection.execute(query)]
+
+
+def insert_model(connection: Connection, job_row: Any, found: Any, name: str) -> str:
+    """A new version of the model `name` from a checkpoint's row; gives its id."""
+    model = tables.model
+    newest = select(func.max(model.c.version)).where(model.c.tenant_id == job_row.tenant_id, model.c.name == name)
+    dataset = connection.execute(select(tables.dataset.c.digest).where(tables.dataset.c.id == job_row.dataset_id)).one()
+    model_id = new_id("model")
+    connection.execute(
+        insert(model).values(
+            id=model_id,
+            tenant_id=job_row.tenant_id,
+            name=name,
+            version=(connection.scalar(newest) or 0) + 1,
+            job_id=job_row.id,
+            checkpoint_id=found.id,
+            dataset_id=job_row.dataset_id,
+            dataset_digest=dataset.digest,
+            digest=found.digest,
+            spec=job_row.spec,
+            spec_version=job_row.spec_version,
+            metrics=found.metrics,
+            blob=found.blob,
+            size=found.size,
+            created_at=datetime.now(UTC),
+        )
+    )
+    return model_id
+
+
+def _larger(column: ColumnElement[float], value: float) -> Any:
+    return case((column < value, value), else_=column)

@@ -1,0 +1,243 @@
+"""Jobs as their owner sees them: submit, look, list, cancel, pause, resume, retry, delete."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from core.estimate import Estimate
+from core.training_spec import TrainingSpec
+from store import tables
+from store.database import Database
+from store.errors import IllegalMove, KeyReused, NotFound, Unavailable
+from store.ids import PREFIXES, new_id
+from store.lifecycle import OVER, Status
+from store.moves import move, notice, record_events
+from store.pages import Page, read_page
+from store.records import CheckpointRecord, Event, JobRecord, checkpoint_record, event_record, job_record
+
+job = tables.job
+
+
+@dataclass(frozen=True)
+class Idempotency:
+    """A client's key for one request, and the digest of what it asked."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job that was accepted; `replayed` says that an earlier request with the same key made it."""
+
+    job: JobRecord
+    replayed: bool
+
+
+class Jobs:
+    """The jobs of every tenant, from the side of those who ask for them."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def submit(
+        self, tenant: str, spec: TrainingSpec, estimate: Estimate, idempotency: Idempotency | None = None
+    ) -> Submission:
+        """Accept a job: the key, the job and its first event in one transaction.
+
+        Raises:
+            KeyReused: the key came before with another request.
+            NotFound: the dataset was deleted meanwhile.
+        """
+        job_id, now = new_id("job"), datetime.now(UTC)
+        name = spec.name or "job-" + job_id.removeprefix(PREFIXES["job"])[-8:]
+        stored = spec.model_dump(mode="json") | {"name": name}
+        validation = stored.get("validation") or {}
+        values = {
+            "id": job_id,
+            "tenant_id": tenant,
+            "kind": "train",
+            "name": name,
+            "status": str(Status.QUEUED),
+            "spec": stored,
+            "spec_version": spec.spec_version,
+            "estimate": estimate.model_dump(mode="json"),
+            "priority": spec.priority,
+            "dataset_id": spec.dataset,
+            "validation_dataset_id": validation.get("dataset"),
+            "attempt": 0,
+            "fruitless_attempts": 0,
+            "heartbeat": 0,
+            "cancel_requested": False,
+            "pause_requested": False,
+            "epoch": 0,
+            "epochs": spec.epochs,
+            "fraction": 0.0,
+            "last_event": 1,
+            "created_at": now,
+            "queued_at": now,
+        }
+        try:
+            with self.database.transaction() as connection:
+                if idempotency is not None and (earlier := self._replay(connection, tenant, idempotency)):
+                    return Submission(earlier, replayed=True)
+                row = connection.execute(insert(job).values(values).returning(job)).one()
+                record_events(connection, tenant, job_id, 1, [("queued", {"name": name})], now)
+                if idempotency is not None:
+                    key = {
+                        "tenant_id": tenant,
+                        "key": idempotency.key,
+                        "fingerprint": idempotency.fingerprint,
+                    }
+                    connection.execute(insert(tables.idempotency).values(**key, job_id=job_id, created_at=now))
+                return Submission(job_record(row), replayed=False)
+        except IntegrityError as error:
+            return self._after_collision(tenant, spec, idempotency, error)
+
+    def _replay(self, connection: Connection, tenant: str, idempotency: Idempotency) -> JobRecord | None:
+        keys = tables.idempotency
+        query = (
+            select(job, keys.c.fingerprint.label("key_fingerprint"))
+            .join(keys, keys.c.job_id == job.c.id)
+            .where(keys.c.tenant_id == tenant, keys.c.key == idempotency.key)
+        )
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        if row.key_fingerprint != idempotency.fingerprint:
+            raise KeyReused
+        return job_record(row)
+
+    def _after_collision(
+        self, tenant: str, spec: TrainingSpec, idempotency: Idempotency | None, error: IntegrityError
+    ) -> Submission:
+        """Either a request with the same key was faster, or a dataset went away meanwhile."""
+        with self.database.reading() as connection:
+            if idempotency is not None and (earlier := self._replay(connection, tenant, idempotency)):
+                return Submission(earlier, replayed=True)
+            wanted = [spec.dataset, (spec.model_dump().get("validation") or {}).get("dataset")]
+            found = set(connection.scalars(select(tables.dataset.c.id).where(tables.dataset.c.id.in_(wanted))))
+        for dataset_id in wanted:
+            if dataset_id is not None and dataset_id not in found:
+                raise NotFound("dataset", dataset_id) from error
+        raise Unavailable("two requests collided") from error
+
+    def get(self, tenant: str, job_id: str) -> JobRecord:
+        """One job; raises NotFound."""
+        with self.database.reading() as connection:
+            return job_record(self._row(connection, tenant, job_id))
+
+    def list(
+        self, tenant: str, limit: int, cursor: str | None, status: str | None = None, name: str | None = None
+    ) -> Page[JobRecord]:
+        """A page of jobs, newest first."""
+        query = select(job).where(job.c.tenant_id == tenant)
+        if status is not None:
+            query = query.where(job.c.status == status)
+        if name is not None:
+            query = query.where(job.c.name == name)
+        with self.database.reading() as connection:
+            rows, following = read_page(connection, query, job.c.created_at, job.c.id, limit, cursor)
+        return Page([job_record(row) for row in rows], following)
+
+    def cancel(self, tenant: str, job_id: str) -> JobRecord:
+        """Stop a job for good: at once where nobody trains it, else as a request that its worker obeys."""
+        return self._stop(tenant, job_id, "cancel", [Status.QUEUED, Status.PAUSED])
+
+    def pause(self, tenant: str, job_id: str) -> JobRecord:
+        """Stop a job until it is resumed; its worker keeps a checkpoint first."""
+        return self._stop(tenant, job_id, "pause", [Status.QUEUED])
+
+    def _stop(self, tenant: str, job_id: str, name: str, idle: Sequence[Status]) -> JobRecord:
+        requested = job.c.cancel_requested if name == "cancel" else job.c.pause_requested
+        with self.database.transaction() as connection:
+            row = self._row(connection, tenant, job_id, lock=True)
+            if row.status in idle:
+                return job_record(move(connection, name, job_id))
+            if row.status != Status.RUNNING or (name == "pause" and row.cancel_requested):
+                raise IllegalMove(name, "being cancelled" if row.status == Status.RUNNING else row.status)
+            changed = notice(
+                connection,
+                f"{name}_requested",
+                job_id,
+                guard=[requested.is_(False)],
+                values={requested.name: True},
+            )
+            return job_record(changed if changed is not None else row)
+
+    def resume(self, tenant: str, job_id: str) -> JobRecord:
+        """Queue a paused job again; it goes on from its last checkpoint."""
+        return self._queue_again(tenant, job_id, "resume", {})
+
+    def retry(self, tenant: str, job_id: str) -> JobRecord:
+        """Queue a failed job again, with its attempts counted anew."""
+        return self._queue_again(tenant, job_id, "retry", {"fruitless_attempts": 0, "status_reason": None})
+
+    def _queue_again(self, tenant: str, job_id: str, name: str, values: dict[str, Any]) -> JobRecord:
+        with self.database.transaction() as connection:
+            row = self._row(connection, tenant, job_id, lock=True)
+            changed = move(connection, name, job_id, values=values)
+            if changed is None:
+                raise IllegalMove(name, row.status)
+            return job_record(changed)
+
+    def delete(self, tenant: str, job_id: str) -> None:
+        """Delete a job that is over, with its events, metrics and checkpoints; its models stay."""
+        with self.database.transaction() as connection:
+            row = self._row(connection, tenant, job_id, lock=True)
+            if row.status not in OVER:
+                raise IllegalMove("be deleted", row.status)
+            connection.execute(delete(job).where(job.c.id == job_id))
+
+    def metrics(self, tenant: str, job_id: str) -> list[dict[str, Any]]:
+        """One row for each epoch, in order, as `{"epoch": 1, ...}`."""
+        table = tables.metric
+        with self.database.reading() as connection:
+            self._row(connection, tenant, job_id)
+            query = select(table.c.epoch, table.c["values"]).where(table.c.job_id == job_id).order_by(table.c.epoch)
+            return [{"epoch": epoch, **values} for epoch, values in connection.execute(query)]
+
+    def events(self, tenant: str, job_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
+        """The events behind number `after`, in order."""
+        table = tables.event
+        with self.database.reading() as connection:
+            self._row(connection, tenant, job_id)
+            query = select(table).where(table.c.job_id == job_id, table.c.number > after)
+            return [event_record(row) for row in connection.execute(query.order_by(table.c.number).limit(limit))]
+
+    def positions(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """The last event's number of each job that exists: one cheap query for everyone who follows."""
+        if not job_ids:
+            return {}
+        with self.database.reading() as connection:
+            rows = connection.execute(select(job.c.id, job.c.last_event).where(job.c.id.in_(job_ids)))
+            return {row.id: row.last_event for row in rows}
+
+    def checkpoints(self, tenant: str, job_id: str) -> list[CheckpointRecord]:
+        """The checkpoints that a job still keeps, newest first."""
+        table = tables.checkpoint
+        with self.database.reading() as connection:
+            self._row(connection, tenant, job_id)
+            query = select(table).where(table.c.job_id == job_id).order_by(table.c.epoch.desc(), table.c.step.desc())
+            return [checkpoint_record(row) for row in connection.execute(query)]
+
+    def checkpoint(self, tenant: str, checkpoint_id: str) -> CheckpointRecord:
+        """One checkpoint; raises NotFound."""
+        table = tables.checkpoint
+        with self.database.reading() as connection:
+            query = select(table).where(table.c.tenant_id == tenant, table.c.id == checkpoint_id)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound("checkpoint", checkpoint_id)
+        return checkpoint_record(row)
+
+    def _row(self, connection: Connection, tenant: str, job_id: str, lock: bool = False) -> Any:
+        query: Select[Any] = select(job).where(job.c.tenant_id == tenant, job.c.id == job_id)
+        row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+        if row is None:
+            raise NotFound("job", job_id)
+        return row
