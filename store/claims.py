@@ -153,9 +153,7 @@ class Claims:
         """
         now = datetime.now(UTC)
         with self.database.transaction() as connection:
-            row = connection.execute(select(job).where(claim.fence).with_for_update()).one_or_none()
-            if row is None:
-                raise StaleAttempt(claim.job_id, claim.attempt)
+            row = self._hold(connection, claim)
             fresh = [report for report in epochs if report.epoch > row.epoch]
             added = self._add_checkpoints(connection, claim, checkpoints, now)
             events: list[tuple[str, dict[str, Any]]] = [
@@ -242,33 +240,25 @@ class Claims:
         for _ in range(8):  # two jobs of one name may take the same model version; the later one takes the next
             try:
                 with self.database.transaction() as connection:
-                    model_id = self._insert_model(connection, claim, model_from_best)
+                    row = self._hold(connection, claim)
+                    if row.cancel_requested:
+                        return job_record(move(connection, "cancel", claim.job_id))
+                    source = row.best_checkpoint_id if model_from_best else row.checkpoint_id
+                    found = connection.execute(select(checkpoint).where(checkpoint.c.id == source)).one()
+                    model_id = insert_model(connection, row, found, row.name)
                     values = {"model_id": model_id, "fraction": 1.0, "status_reason": reason}
-                    row = move(
-                        connection,
-                        "succeed",
-                        claim.job_id,
-                        guard=[claim.fence, job.c.cancel_requested.is_(False)],
-                        values=values,
-                        data={"model": model_id} | ({"reason": reason} if reason else {}),
-                    )
-                    if row is not None:
-                        return job_record(row)
-                    connection.rollback()
-                break
+                    data = {"model": model_id} | ({"reason": reason} if reason else {})
+                    return job_record(move(connection, "succeed", claim.job_id, values=values, data=data))
             except IntegrityError:
                 continue
-        else:
-            raise Unavailable("many models of one name are being made at once")
-        return self.end(claim, "cancel")
+        raise Unavailable("many models of one name are being made at once")
 
-    def _insert_model(self, connection: Connection, claim: Claim, from_best: bool) -> str:
+    def _hold(self, connection: Connection, claim: Claim) -> Any:
+        """The job's row, locked until the transaction ends; raises StaleAttempt when the claim no longer holds."""
         row = connection.execute(select(job).where(claim.fence).with_for_update()).one_or_none()
         if row is None:
             raise StaleAttempt(claim.job_id, claim.attempt)
-        source = row.best_checkpoint_id if from_best and row.best_checkpoint_id else row.checkpoint_id
-        found = connection.execute(select(checkpoint).where(checkpoint.c.id == source)).one()
-        return insert_model(connection, row, found, row.name)
+        return row
 
     def end(
         self, claim: Claim, name: str, *, reason: str | None = None, data: dict[str, Any] | None = None
@@ -281,19 +271,14 @@ class Claims:
             StaleAttempt: the job is no longer this claim's.
         """
         with self.database.transaction() as connection:
-            row = connection.execute(select(job).where(claim.fence).with_for_update()).one_or_none()
-            if row is None:
-                raise StaleAttempt(claim.job_id, claim.attempt)
+            row = self._hold(connection, claim)
             values: dict[str, Any] = {"status_reason": reason}
             if name == "release":
                 name = "cancel" if row.cancel_requested else "pause" if row.pause_requested else "release"
                 values["fruitless_attempts"] = max(0, row.fruitless_attempts - 1)
             elif name == "pause" and row.cancel_requested:
                 name = "cancel"
-            moved = move(connection, name, claim.job_id, guard=[claim.fence], values=values, data=data)
-            if moved is None:
-                raise StaleAttempt(claim.job_id, claim.attempt)
-            return job_record(moved)
+            return job_record(move(connection, name, claim.job_id, values=values, data=data))
 
     def hand_back(self, job_id: str, attempt: int, heartbeat: int | None, detail: str) -> JobRecord | None:
         """Take a job from an owner that is lost: queued again, or failed after its last attempt.
@@ -320,8 +305,7 @@ class Claims:
                 name, values, data = "fail", {"status_reason": reason}, data | {"reason": "worker_lost"}
             else:
                 name, values = "rescue", {}
-            moved = move(connection, name, job_id, guard=fence, values=values, data=data)
-            return None if moved is None else job_record(moved)
+            return job_record(move(connection, name, job_id, values=values, data=data))
 
     def running(self) -> list[tuple[str, int, int]]:
         """(job, attempt, heartbeat) of every running job: what a rescuer watches."""

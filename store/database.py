@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,7 @@ def _dumps(value: Any) -> str:
 
 
 class Database:
-    """A PostgreSQL or SQLite database. Nothing opens before the first transaction; use one after a fork, not across it."""
+    """A PostgreSQL or SQLite database. Nothing opens before the first transaction; make it after a fork."""
 
     def __init__(self, url: str, pool_size: int = 8) -> None:
         self.url = make_url(url)
@@ -55,15 +55,15 @@ class Database:
         Raises:
             Unavailable: the server cannot be reached, or the line of writers is too long.
         """
-        with self._turn(), self._plain_errors(), self.engine.connect() as connection:
-            connection = connection.execution_options(writes=True)
+        with self._turn(), plain_errors(), self.engine.connect() as connection:
+            connection.execution_options(writes=True)
             with connection.begin():
                 yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read transaction: one consistent view on SQLite, one view per statement on PostgreSQL."""
-        with self._plain_errors(), self.engine.connect() as connection, connection.begin():
+        with plain_errors(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     def check(self) -> None:
@@ -87,9 +87,6 @@ class Database:
             yield
         finally:
             self._writer.release()
-
-    def _plain_errors(self) -> AbstractContextManager[None]:
-        return plain_errors()
 
 
 @contextmanager

@@ -110,7 +110,7 @@ class Datasets:
                 raise NotFound("dataset", dataset_id)
         return [found[dataset_id] for dataset_id in ids]
 
-    def list(self, tenant: str, limit: int, cursor: str | None, name: str | None = None) -> Page[DatasetRecord]:
+    def page(self, tenant: str, limit: int, cursor: str | None, name: str | None = None) -> Page[DatasetRecord]:
         """A page of datasets, newest first."""
         table = tables.dataset
         query = select(table).where(table.c.tenant_id == tenant)

@@ -131,7 +131,7 @@ class Jobs:
         with self.database.reading() as connection:
             return job_record(self._row(connection, tenant, job_id))
 
-    def list(
+    def page(
         self, tenant: str, limit: int, cursor: str | None, status: str | None = None, name: str | None = None
     ) -> Page[JobRecord]:
         """A page of jobs, newest first."""

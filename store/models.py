@@ -63,7 +63,7 @@ class Models:
             aliases.setdefault((alias.name, alias.version), []).append(alias.alias)
         return [model_record(row, tuple(aliases.get((row.name, row.version), ()))) for row in rows]
 
-    def list(self, tenant: str, limit: int, cursor: str | None, name: str | None = None) -> Page[ModelRecord]:
+    def page(self, tenant: str, limit: int, cursor: str | None, name: str | None = None) -> Page[ModelRecord]:
         """A page of models, newest first."""
         query = select(model).where(model.c.tenant_id == tenant)
         if name is not None:

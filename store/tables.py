@@ -1,4 +1,4 @@
-"""The tables, typed. Every row carries its tenant; every unique key begins with it. Blobs alone are content, not property."""
+"""The tables, typed. Every row carries its tenant and every unique key begins with it; blobs alone are pure content."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,8 +1,16 @@
 """Alembic's entry: runs the migrations on the connection that store.migrate hands over."""
 
+from typing import Any
+
 from alembic import context
 
-from store.tables import metadata
+from store.tables import Instant, metadata
+
+
+def render_item(kind: str, item: Any, _context: Any) -> str | bool:
+    """Write our own type as the plain one it is stored as: a migration must outlive the classes of its day."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Instant) else False
+
 
 context.configure(
     connection=context.config.attributes["connection"],
@@ -10,6 +18,6 @@ context.configure(
     # The caller holds the transaction, and its lock, around all of it.
     transaction_per_migration=False,
     render_as_batch=True,
-    user_module_prefix="tables.",
+    render_item=render_item,
 )
 context.run_migrations()
