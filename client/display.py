@@ -1,0 +1,128 @@
+"""Training as one sees it: a bar, the numbers of the last epoch, and the curves as they grow."""
+
+from types import TracebackType
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from client.events import Event
+from client.learning_curves import TRAINING, VALIDATION, learning_curves
+from client.schemas import Epoch
+
+
+class TrainingDisplay:
+    """Show a job's events as they come; use it in a `with` block.
+
+    On a terminal the picture is drawn in place and its last state stays; elsewhere each epoch is one plain line.
+    """
+
+    def __init__(self, console: Console, name: str, epochs: int) -> None:
+        self.console = console
+        self.name = name
+        self.epochs = epochs
+        self.status = "queued"
+        self.history: list[Epoch] = []
+        # What is recorded for a picture must not hold every frame of the animation.
+        screen = Console(file=console.file) if console.record else console
+        self._live = Live(self, console=screen, refresh_per_second=12, transient=True)
+
+    def __enter__(self) -> "TrainingDisplay":
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.console.is_terminal:
+            self._live.stop()
+            self.console.print(self)
+
+    def show(self, event: Event) -> None:
+        """Take in one event."""
+        epoch = event.epoch
+        if epoch is not None:
+            # A job taken over by another worker repeats what was not yet safe.
+            self.history = [known for known in self.history if known.epoch < epoch.epoch]
+            self.history.append(epoch)
+            self.status = "running"
+        elif event.last or event.type in {"queued", "paused"}:
+            self.status = event.type
+        elif event.type in {"started", "resumed", "rescued"}:
+            self.status = "running"
+        if not self.console.is_terminal and (epoch is not None or event.type not in {"checkpoint", "queued"}):
+            line = line_of(epoch, self.epochs) if epoch is not None else event.type
+            self.console.print(line, highlight=False, soft_wrap=True)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Group(
+            self._bar(),
+            *self._numbers(),
+            *learning_curves(self.history, self.epochs, options.max_width),
+        )
+
+    def _bar(self) -> Table:
+        done = self.history[-1].epoch if self.history else 0
+        grid = Table.grid(padding=(0, 1))
+        for ratio in (None, 1, None):
+            grid.add_column(ratio=ratio, no_wrap=True)
+        grid.expand = True
+        style = {"failed": "red", "cancelled": "yellow"}.get(self.status, "green")
+        stopped = self.status == "succeeded"
+        bar = ProgressBar(
+            total=max(self.epochs, 1),
+            completed=self.epochs if stopped else done,
+            pulse=self.status == "running" and not done,
+            complete_style=style,
+            finished_style=style,
+        )
+        grid.add_row(Text(self.name[:24], style="bold"), bar, Text(f"epoch {done}/{self.epochs}  {self.status}"))
+        return grid
+
+    def _numbers(self) -> list[Table]:
+        if not self.history:
+            return []
+        now = self.history[-1]
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(
+            Text("training", style=TRAINING),
+            Text(f"loss {number(now.train_loss)}"),
+            Text(f"accuracy {percent(now.train_accuracy)}" if now.train_accuracy is not None else ""),
+            Text(f"{speed(now.examples_per_s)}", style="dim"),
+        )
+        if now.validation_loss is not None:
+            accuracy = now.validation_accuracy
+            grid.add_row(
+                Text("validation", style=VALIDATION),
+                Text(f"loss {number(now.validation_loss)}"),
+                Text(f"accuracy {percent(accuracy)}" if accuracy is not None else ""),
+                "",
+            )
+        return [grid]
+
+
+def line_of(epoch: Epoch, epochs: int) -> str:
+    """One epoch in one plain line."""
+    parts = [f"epoch {epoch.epoch}/{epochs}", f"loss {number(epoch.train_loss)}"]
+    if epoch.train_accuracy is not None:
+        parts.append(f"accuracy {percent(epoch.train_accuracy)}")
+    if epoch.validation_loss is not None:
+        parts.append(f"validation loss {number(epoch.validation_loss)}")
+    if epoch.validation_accuracy is not None:
+        parts.append(f"validation accuracy {percent(epoch.validation_accuracy)}")
+    return "  ".join([*parts, speed(epoch.examples_per_s)]).rstrip()
+
+
+def number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.2e}"
+
+
+def percent(value: float | None) -> str:
+    return "-" if value is None else f"{value * 100:.1f} %"
+
+
+def speed(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f} examples/s"

@@ -1,0 +1,67 @@
+"""Models: trained networks, to ask for predictions."""
+
+from typing import Any
+
+from client.arrays import to_list
+from client.errors import NudgeError
+from client.schemas import ModelRecord, Page, Predictions
+from client.transport import Transport
+
+
+class Model:
+    """One trained network; `record` tells where it came from."""
+
+    def __init__(self, transport: Transport, record: ModelRecord) -> None:
+        self._transport = transport
+        self.record = record
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    def __repr__(self) -> str:
+        return f"<Model {self.id} {self.name!r} version {self.record.version}>"
+
+    def predict(self, inputs: Any, top: int | None = None) -> Predictions:
+        """What the network says to `inputs`: an array or nested lists, shape (n, *input_shape), raw values as
+        they were uploaded (the model carries its own preprocessing). `top` asks for the best few classes."""
+        body = {"inputs": to_list(inputs)} | ({"top": top} if top is not None else {})
+        answer = self._transport.post(f"/v1/models/{self.id}/predict", body, again=True)
+        return Predictions.model_validate_json(answer.content)
+
+    def delete(self) -> None:
+        """Delete the model; its job and checkpoints stay."""
+        self._transport.delete(f"/v1/models/{self.id}")
+
+
+class Models:
+    """`client.models`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def get(self, model: str) -> Model:
+        """The model with this id, or the newest version of this name."""
+        if not model.startswith("mdl_"):
+            page = self.list(name=model, limit=1)
+            if not page.data:
+                raise NudgeError(f"There is no model named {model!r}; `nudge models list` shows all.", status=404)
+            return Model(self._transport, page.data[0])
+        answer = self._transport.get(f"/v1/models/{model}")
+        return Model(self._transport, ModelRecord.model_validate_json(answer.content))
+
+    def list(
+        self, *, name: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page[ModelRecord]:
+        """Some of the models, newest first."""
+        answer = self._transport.get("/v1/models", name=name, limit=limit, cursor=cursor)
+        return Page[ModelRecord].model_validate_json(answer.content)
+
+    def create(self, checkpoint: str, name: str) -> Model:
+        """Make a model of any checkpoint."""
+        answer = self._transport.post("/v1/models", {"checkpoint": checkpoint, "name": name})
+        return Model(self._transport, ModelRecord.model_validate_json(answer.content))

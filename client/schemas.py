@@ -1,0 +1,166 @@
+"""What the server answers, as frozen values; unknown fields are kept, for a newer server's sake."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+JsonScalar = str | int | float | bool | None
+"""A class label: any JSON scalar, given back as it was uploaded."""
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, protected_namespaces=())
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as the server sent it."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class Target(Record):
+    """What the network is to say: one of `classes` (kind "class"), or numbers of `shape` (kind "real")."""
+
+    kind: str
+    classes: tuple[JsonScalar, ...] | None = None
+    shape: tuple[int, ...] | None = None
+
+
+class Dataset(Record):
+    """An uploaded dataset; it never changes."""
+
+    id: str
+    name: str
+    version: int | None = None
+    digest: str
+    rows: int
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    target: Target
+    bytes: int
+    created_at: datetime
+
+
+class Rows(Record):
+    """Some rows of a dataset, as uploaded: inputs `x` and targets `y`."""
+
+    offset: int = 0
+    x: list[Any]
+    y: list[Any]
+
+
+class Estimate(Record):
+    """What training will cost, counted before anything is allocated."""
+
+    parameters: int
+    flops_per_epoch: int
+    memory_bytes: int
+
+
+class Progress(Record):
+    """How far a job is."""
+
+    epoch: int
+    epochs: int
+    fraction: float
+    examples_per_s: float | None = None
+    eta_s: float | None = None
+
+
+class Epoch(Record):
+    """The metrics of one epoch; a metric that was not measured, or is not finite, is None."""
+
+    epoch: int
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
+    examples_per_s: float | None = None
+    seconds: float | None = None
+
+
+class JobRecord(Record):
+    """A job as it stood when the server was asked."""
+
+    id: str
+    name: str
+    status: str
+    status_reason: str | None = None
+    spec: dict[str, Any]
+    estimate: Estimate | None = None
+    attempt: int = 0
+    progress: Progress
+    metrics: Epoch | None = None
+    checkpoint: str | None = None
+    best_checkpoint: str | None = None
+    model: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.status in {"succeeded", "failed", "cancelled"}
+
+
+class CheckpointRecord(Record):
+    """A kept state of a training run; its content is a safetensors file."""
+
+    id: str
+    epoch: int
+    digest: str
+    metrics: dict[str, Any] | None = None
+
+
+class ModelRecord(Record):
+    """A trained network and where it came from."""
+
+    id: str
+    name: str
+    version: int | None = None
+    dataset: str | None = None
+    job: str | None = None
+    checkpoint: str | None = None
+    digest: str | None = None
+    created_at: datetime
+
+
+class Guess(Record):
+    """One class and how strongly the network says it."""
+
+    label: JsonScalar = Field(alias="class")
+    probability: float | None
+
+
+class Prediction(Guess):
+    """The best guess for one input, and in `top` the best few, strongest first."""
+
+    top: tuple[Guess, ...] = ()
+
+
+class Predictions(Record):
+    """One row of `outputs` and one of `predictions` for each input; no `predictions` for real targets."""
+
+    outputs: list[list[float | None]]
+    predictions: list[Prediction] | None = None
+
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """Some of a list, newest first; `next_cursor` asks for the rest."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    data: list[Item]
+    has_more: bool = False
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[Item]:  # type: ignore[override]
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)

@@ -1,0 +1,61 @@
+"""A training spec, said briefly: what the client lets you leave out before it is sent."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from client.schemas import Dataset
+
+Spec = Mapping[str, Any] | str | Path
+"""A training spec as the API wants it, or the path of a JSON file that holds one."""
+
+
+def load(spec: Spec | None) -> dict[str, Any]:
+    """The spec as a dictionary of its own; raises ValueError for a file that holds none."""
+    if spec is None:
+        return {}
+    if isinstance(spec, Mapping):
+        return dict(spec)
+    try:
+        loaded = json.loads(Path(spec).read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{spec} is no text in UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{spec} is no JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from error
+    if not isinstance(loaded, dict):
+        raise ValueError(f"{spec} holds no training spec: it must be one JSON object.")
+    return loaded
+
+
+def complete(spec: Spec | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec with `fields` over it, and every short form written out:
+
+    a Dataset for its id; `validation=0.2` for `{"fraction": 0.2}`; a dataset as `validation`; a list of
+    layers as `network`; a type's name alone for `{"type": name}`.
+    """
+    body = load(spec) | dict(fields)
+    if "dataset" in body:
+        body["dataset"] = _id(body["dataset"])
+    validation = body.get("validation")
+    if isinstance(validation, Dataset | str):
+        body["validation"] = {"dataset": _id(validation)}
+    elif isinstance(validation, float | int) and not isinstance(validation, bool):
+        body["validation"] = {"fraction": validation}
+    network = body.get("network")
+    if isinstance(network, list | tuple):
+        network = {"layers": network}
+    if isinstance(network, Mapping) and isinstance(network.get("layers"), list | tuple):
+        body["network"] = {**network, "layers": [_typed(layer) for layer in network["layers"]]}
+    for part in ("loss", "optimizer"):
+        if part in body:
+            body[part] = _typed(body[part])
+    return body
+
+
+def _id(dataset: Any) -> Any:
+    return dataset.id if isinstance(dataset, Dataset) else dataset
+
+
+def _typed(part: Any) -> Any:
+    return {"type": part} if isinstance(part, str) else part
