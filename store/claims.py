@@ -187,7 +187,7 @@ class Claims:
                         "job_id": row.id,
                         "epoch": report.epoch,
                         "tenant_id": row.tenant_id,
-                        "values": report.metrics,
+                        "measurements": report.metrics,
                     }
                     for report in fresh
                 ]

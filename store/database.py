@@ -14,7 +14,7 @@ from store.errors import Unavailable
 try:  # Debian 12 ships SQLite 3.40, whose WAL can be corrupted by two connections (mended in 3.51.3).
     from pysqlite3 import dbapi2 as sqlite
 except ImportError:
-    import sqlite3 as sqlite  # type: ignore[no-redef]
+    import sqlite3 as sqlite
 
 WAIT_S = 4.0  # how long a lock, a pool slot or a server is waited for before the caller hears 503
 

@@ -198,7 +198,7 @@ class Jobs:
         table = tables.metric
         with self.database.reading() as connection:
             self._row(connection, tenant, job_id)
-            query = select(table.c.epoch, table.c["values"]).where(table.c.job_id == job_id).order_by(table.c.epoch)
+            query = select(table.c.epoch, table.c.measurements).where(table.c.job_id == job_id).order_by(table.c.epoch)
             return [{"epoch": epoch, **values} for epoch, values in connection.execute(query)]
 
     def events(self, tenant: str, job_id: str, after: int = 0, limit: int = 1000) -> list[Event]:

@@ -1,6 +1,6 @@
 """What the store gives back: plain frozen values, detached from any connection."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -92,8 +92,8 @@ class ModelRecord:
     created_at: datetime
 
 
-def _fields(cls: type, row: Any) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in cls.__dataclass_fields__ if hasattr(row, name)}
+def _fields(cls: Any, row: Any) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in fields(cls) if hasattr(row, field.name)}
 
 
 def job_record(row: Any) -> JobRecord:

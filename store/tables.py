@@ -137,12 +137,12 @@ class EventColumns(TypedColumns):
 
 
 class MetricColumns(TypedColumns):
-    """One row for each epoch; the values are JSON, so that a new metric needs no new column."""
+    """One row for each epoch; the measurements are JSON, so that a new metric needs no new column."""
 
     job_id: Named[str] = Column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
     epoch: Named[int] = Column(Integer, primary_key=True, autoincrement=False)
     tenant_id: Named[str] = Column(TENANT)
-    values: Named[Any] = Column(JSON, nullable=False)
+    measurements: Named[Any] = Column(JSON, nullable=False)
 
 
 class CheckpointColumns(TypedColumns):

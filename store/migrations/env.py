@@ -1,13 +1,13 @@
 """Alembic's entry: runs the migrations on the connection that store.migrate hands over."""
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
 
 from store.tables import Instant, metadata
 
 
-def render_item(kind: str, item: Any, _context: Any) -> str | bool:
+def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """Write our own type as the plain one it is stored as: a migration must outlive the classes of its day."""
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Instant) else False
 

@@ -188,7 +188,7 @@ def upgrade() -> None:
         sa.Column("job_id", sa.String(), nullable=False),
         sa.Column("epoch", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("tenant_id", sa.String(length=40), nullable=False),
-        sa.Column("values", sa.JSON(), nullable=False),
+        sa.Column("measurements", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_metric_job_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "epoch", name=op.f("pk_metric")),
     )
