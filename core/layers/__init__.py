@@ -1,0 +1,18 @@
+"""Every layer there is. The union is the registry: a new layer is one file and one word here."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from core.layers.dense import Dense
+from core.layers.dropout import Dropout
+from core.layers.flatten import Flatten
+from core.layers.relu import ReLU
+from core.layers.sigmoid import Sigmoid
+from core.layers.softmax import Softmax
+from core.layers.tanh import Tanh
+
+AnyLayer = Annotated[
+    Dense | Flatten | Sigmoid | Tanh | ReLU | Softmax | Dropout,
+    Field(discriminator="type"),
+]

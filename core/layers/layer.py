@@ -1,0 +1,105 @@
+"""The contract every layer keeps.
+
+A layer is an immutable description: its hyperparameters are its fields, and it holds no arrays. It says what it needs
+for inputs of a given shape (parameters, state, scratch), and computes with what it is handed in a `Context`. Shapes are
+those of one example; arrays carry the batch as an additional first axis, unless a scratch array says otherwise.
+
+The derivative stands beside the value. For a batch x, with C the cost and dy = dC/dy:
+
+    y  = layer.forward(x, ctx)      fills and returns ctx.y
+    dx = layer.backward(dy, ctx)    fills ctx.gradients with dC/dparameters, fills and returns ctx.dx
+
+Neither changes x or dy. Between the two, ctx.x is x, and ctx.y and ctx.scratch stay as forward left them.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from numpy.typing import NDArray
+
+from core.initializers import Initializer
+from core.random import Random
+from core.spec import Spec
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+class Misfit(Exception):
+    """A layer that cannot take its input: the field to change (None: the layer itself) and what to do."""
+
+    def __init__(self, field: str | None, detail: str) -> None:
+        super().__init__(detail)
+        self.field = field
+        self.detail = detail
+
+
+class Variable(NamedTuple):
+    """An array that outlives a batch: a parameter, or a piece of state such as a running mean."""
+
+    shape: Shape
+    initializer: Initializer
+    fan_in: int = 1
+    fan_out: int = 1
+
+
+class Scratch(NamedTuple):
+    """Room that a layer needs between forward and backward; `dtype` None is that of the network."""
+
+    shape: Shape
+    dtype: str | None = None
+
+
+@dataclass(slots=True)
+class Context:
+    """Everything a layer computes with; tuples are in the order in which the layer declared them."""
+
+    x: Array  # the input, remembered for backward
+    y: Array  # where forward writes
+    dx: Array | None  # where backward writes; None when nobody asks for it
+    parameters: tuple[Array, ...]
+    gradients: tuple[Array, ...]
+    state: tuple[Array, ...]  # forward may update it when training
+    scratch: tuple[Array, ...]
+    training: bool
+    random: Random | None  # set for a layer that is `stochastic`, when training
+
+
+class Layer(Spec):
+    """One differentiable step from x to y."""
+
+    stochastic: ClassVar[bool] = False  # draws random numbers when training
+    reshapes: ClassVar[bool] = False  # y is a view of x, and dx one of dy: no room of its own
+    probabilities: ClassVar[bool] = False  # y already is a probability, so losses on logits refuse it
+    kinks: ClassVar[tuple[float, ...]] = ()  # the x where the derivative jumps
+
+    @abstractmethod
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of y for an x of `shape`; raises Misfit."""
+
+    def parameters(self, shape: Shape) -> dict[str, Variable]:
+        """What is learned."""
+        return {}
+
+    def state(self, shape: Shape) -> dict[str, Variable]:
+        """What is remembered from batch to batch without being learned by descent."""
+        return {}
+
+    def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
+        """What backward wants from forward beyond x and y, for batches of `rows`."""
+        return {}
+
+    @abstractmethod
+    def flops(self, shape: Shape) -> int:
+        """Floating-point operations of forward for one example."""
+
+    @abstractmethod
+    def forward(self, x: Array, ctx: Context) -> Array:
+        """y for a batch x."""
+
+    @abstractmethod
+    def backward(self, dy: Array, ctx: Context) -> Array | None:
+        """dx for a batch dy, and the gradients; None where ctx.dx is None."""

@@ -1,0 +1,41 @@
+"""The logistic function."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from core.layers.layer import Array, Context, Layer, Shape
+
+
+class Sigmoid(Layer):
+    """y = 1 / (1 + e^-x), elementwise; dy/dx = y (1 - y)."""
+
+    type: Literal["sigmoid"] = "sigmoid"
+    probabilities: ClassVar[bool] = True
+
+    def forward(self, x: Array, ctx: Context) -> Array:
+        return sigmoid(x, ctx.y)
+
+    def backward(self, dy: Array, ctx: Context) -> Array | None:
+        dx = np.subtract(1, ctx.y, out=ctx.dx)
+        dx *= ctx.y
+        dx *= dy
+        return dx
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def flops(self, shape: Shape) -> int:
+        return 4 * prod(shape)
+
+
+def sigmoid(x: Array, out: Array) -> Array:
+    """1 / (1 + e^-x); x below -88 counts as -88, where float32 would overflow (y is 6e-39 there). NaN stays NaN."""
+    np.negative(x, out=out)
+    np.minimum(out, 88, out=out)
+    np.exp(out, out=out)
+    out += 1
+    return np.reciprocal(out, out=out)
