@@ -85,18 +85,14 @@ class PostgresServer:
         """Make a database as a copy of another that nobody is connected to; answers its address."""
         with self._connect() as connection:
             connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                    sql.Identifier(database), sql.Identifier(template)
-                )
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(database), sql.Identifier(template))
             )
         return self.url(database)
 
     def drop(self, database: str) -> None:
         """Drop a database, and whoever is still connected to it."""
         with self._connect() as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database))
-            )
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
 
     def _connect(self, timeout_s: int = 10) -> psycopg.Connection:
         return psycopg.connect(

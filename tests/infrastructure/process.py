@@ -1,17 +1,15 @@
 """A server process that cannot outlive the tests, however they end."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
+from standalone.lifeline import dies_with_parent
 
 
 class ServerProcess:
@@ -68,7 +66,7 @@ class ServerProcess:
                 user=self._user,
                 group=self._user,
                 extra_groups=None if self._user is None else [],
-                preexec_fn=_dies_with(os.getpid(), self._death_signal),  # noqa: PLW1509 (one C call)
+                preexec_fn=dies_with_parent(self._death_signal),  # noqa: PLW1509 (one C call)
                 process_group=0,
             )
         deadline = time.monotonic() + self._start_s
@@ -114,16 +112,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _dies_with(parent: int, number: signal.Signals) -> Callable[[], None] | None:
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def set_death_signal() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, number)
-        if os.getppid() != parent:  # it died before we asked to be told
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return set_death_signal

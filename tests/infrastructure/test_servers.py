@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,8 @@ import redis
 from sqlalchemy import create_engine, inspect, text
 
 from tests.infrastructure.process import ServerProcess
+from tests.infrastructure.processes import all_gone
+from tests.infrastructure.processes import all_gone
 from tests.infrastructure.valkey import ValkeyServer
 
 
@@ -86,18 +87,8 @@ def test_nothing_outlives_a_killed_test_run(tmp_path: Path) -> None:
         processes = [p for pid in pids for p in (psutil.Process(pid), *psutil.Process(pid).children())]
         assert len(processes) > 2
         runner.send_signal(signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        while any(_lives(process) for process in processes):
-            assert time.monotonic() < deadline, f"left behind: {processes}"
-            time.sleep(0.05)
+        all_gone(processes, 10)
     finally:
         runner.kill()
         runner.wait()
         subprocess.run(["rm", "-rf", str(folder)], check=True)
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -1,0 +1,56 @@
+"""Ports: the wish, the default that gives way, and the error that names the way out."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from standalone import port as module
+from standalone.port import Port, PortTaken
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def test_a_free_wish_is_granted_and_bindable(taken: int) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+    port = Port("127.0.0.1", free)
+    assert port.number == free
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", free))
+    port.release()
+
+
+def test_a_taken_wish_is_an_error_with_a_way_out(taken: int) -> None:
+    with pytest.raises(PortTaken, match=rf"Port {taken} .* choose another port with --port"):
+        Port("127.0.0.1", taken)
+
+
+def test_the_default_gives_way(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DEFAULT", taken)
+    port = Port("127.0.0.1", taken)
+    assert port.number not in (0, taken)
+    port.release()
+
+
+def test_two_that_start_at_the_same_moment_agree() -> None:
+    first = Port("127.0.0.1", 0)
+    with pytest.raises(PortTaken):
+        Port("127.0.0.1", first.number)  # nobody listens there yet, and still it is not free
+    first.release()
+    second = Port("127.0.0.1", first.number)
+    assert second.number == first.number
+    second.release()
+
+
+def test_ipv6() -> None:
+    port = Port("::1", 0)
+    assert port.number > 0
+    port.release()

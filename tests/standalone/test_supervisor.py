@@ -1,0 +1,129 @@
+"""A supervisor restarts what dies, gives up where that is hopeless, and leaves nothing behind."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.infrastructure.processes import all_gone, eventually, lives, tree
+
+PATIENT = "sleep 60"
+STUBBORN = "trap '' TERM; while :; do sleep 0.1; done"
+FATHER = "sleep 60 & sleep 60 & wait"
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*scripts: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("supervised.py"), tmp_path, *scripts],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "running\n"
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def children(process: subprocess.Popen[str]) -> dict[str, psutil.Process]:
+    """The direct children by name."""
+    return {child.cmdline()[-1]: child for child in psutil.Process(process.pid).children() if lives(child)}
+
+
+def test_a_child_that_dies_is_started_again(start: Start) -> None:
+    process = start(PATIENT, PATIENT)
+    before = children(process)
+    before["child-1"].kill()
+    eventually(lambda: len(children(process)) == 1, 5, "the death was seen")
+    eventually(lambda: len(children(process)) == 2, 5, "the child runs again")
+    after = children(process)
+    assert after["child-0"].pid == before["child-0"].pid
+    assert after["child-1"].pid != before["child-1"].pid
+
+
+def test_what_a_dead_child_had_started_goes_before_it_is_started_again(start: Start) -> None:
+    process = start(FATHER)
+    father = children(process)["child-0"]
+    eventually(lambda: len(father.children()) == 2, 5, "grandchildren run")
+    grandchildren = father.children()
+    father.kill()
+    all_gone(grandchildren, 5)
+
+
+def test_a_child_that_keeps_dying_ends_everything_with_its_last_words(start: Start) -> None:
+    process = start(PATIENT, "echo the disk is made of cheese; exit 3")
+    patient = children(process)["child-0"]
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "The child-1 ended with status 3, 5 times in quick succession." in said
+    assert "the disk is made of cheese" in said
+    all_gone([patient], 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_everything(start: Start, number: signal.Signals) -> None:
+    process = start(PATIENT, FATHER)
+    everyone = tree(process.pid)
+    process.send_signal(number)
+    assert process.wait(10) == 0
+    all_gone(everyone, 1)
+
+
+def test_children_stop_in_reverse_order_and_none_is_restarted(start: Start, tmp_path: Path) -> None:
+    goes_at_once = (
+        f"trap 'echo 0 >> {tmp_path}/order; exit' TERM; echo 0 >> {tmp_path}/starts; while :; do sleep 0.02; done"
+    )
+    takes_time = f"trap 'sleep 0.5; echo 1 >> {tmp_path}/order; exit' TERM; echo 1 >> {tmp_path}/starts; while :; do sleep 0.02; done"
+    process = start(goes_at_once, takes_time)
+    starts = tmp_path / "starts"
+    eventually(lambda: starts.exists() and sorted(starts.read_text().split()) == ["0", "1"], 5, "both run")
+    process.send_signal(signal.SIGTERM)
+    eventually(lambda: "Stopping" in (process.stdout.readline() if process.stdout else ""), 5, "it stops")
+    children(process)["child-0"].kill()  # while it stops, a death is nobody's business
+    process.send_signal(signal.SIGTERM)  # and neither is a second signal
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+    assert (tmp_path / "order").read_text().split() == ["1"]
+    assert sorted(starts.read_text().split()) == ["0", "1"]
+
+
+def test_a_stubborn_child_is_killed_in_time(start: Start) -> None:
+    process = start(STUBBORN)
+    everyone = tree(process.pid)
+    time.sleep(0.3)  # for the shell to set its trap
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    all_gone(everyone, 1)
+
+
+def test_a_frozen_child_is_stopped_too(start: Start) -> None:
+    process = start(PATIENT)
+    child = children(process)["child-0"]
+    child.suspend()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    all_gone([child], 1)
+
+
+def test_children_die_with_a_killed_supervisor(start: Start) -> None:
+    process = start(PATIENT, STUBBORN)
+    everyone = list(children(process).values())
+    assert len(everyone) == 2
+    process.kill()
+    all_gone(everyone, 5)
