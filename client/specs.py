@@ -53,6 +53,31 @@ def complete(spec: Spec | None, fields: Mapping[str, Any]) -> dict[str, Any]:
     return body
 
 
+def override(body: dict[str, Any], setting: str) -> None:
+    """Put one `key=value` over a spec: `epochs=5`, `optimizer.learning_rate=0.5`, `network.layers.1.units=32`.
+
+    The value is read as JSON where it is JSON, else as text. Raises ValueError for a place that cannot be.
+    """
+    path, equals, text = setting.partition("=")
+    *way, last = path.split(".")
+    if not equals or not all((*way, last)):
+        raise ValueError(f"{setting!r} is no setting; write key=value, such as epochs=5.")
+    place: Any = body
+    try:
+        for name in way:
+            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+        place[int(last) if isinstance(place, list) else last] = _value(text)
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path!r} names no place in the spec.") from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
 def _id(dataset: Any) -> Any:
     return dataset.id if isinstance(dataset, Dataset) else dataset
 

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from client.client import DEFAULT_URL, Client
 from client.errors import NudgeError, UnreachableError
@@ -55,7 +57,7 @@ class Terminal:
         """Write a table to stdout."""
         grid = Table(*columns, box=None, header_style="bold", pad_edge=False)
         for row in rows:
-            grid.add_row(*(str(cell) for cell in row))
+            grid.add_row(*(Text(str(cell)) for cell in row))
         self.out.print(grid, soft_wrap=not self.out.is_terminal)
 
     def facts(self, facts: Mapping[str, Any]) -> None:
@@ -63,7 +65,7 @@ class Terminal:
         grid = Table.grid(padding=(0, 2))
         for name, value in facts.items():
             if value is not None:
-                grid.add_row(f"[bold]{name}[/]", str(value))
+                grid.add_row(Text(name, style="bold"), Text(str(value)))
         self.out.print(grid)
 
     def fail(self, error: NudgeError) -> int:
@@ -71,17 +73,13 @@ class Terminal:
         if self.json:
             problem = error.problem or {"status": error.status, "type": error.type, "detail": error.detail}
             self.document({"error": problem})
-        self.err.print(f"[bold red]Error:[/] {_escape(str(error))}", soft_wrap=True)
+        self.err.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
         if isinstance(error, UnreachableError):
             return UNREACHABLE
         return REFUSED if error.refused else FAILED
 
 
 pass_terminal = click.make_pass_decorator(Terminal, ensure=True)
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 def connected(command: Command) -> Command:
@@ -96,11 +94,7 @@ def connected(command: Command) -> Command:
             "--json", is_flag=True, expose_value=False, callback=keep, help="Pure JSON on stdout, for scripts."
         ),
         click.option(
-            "--url",
-            envvar="NUDGE_URL",
-            expose_value=False,
-            callback=keep,
-            help=f"The server; also NUDGE_URL. Default: {DEFAULT_URL}",
+            "--url", expose_value=False, callback=keep, help=f"The server; also NUDGE_URL. Default: {DEFAULT_URL}"
         ),
     ):
         command = option(command)

@@ -1,0 +1,54 @@
+"""The command `nudge`: everything the server does, from a terminal or a script."""
+
+import sys
+
+import click
+
+from client.client import DEFAULT_URL
+from client.commands.datasets import datasets
+from client.commands.jobs import jobs
+from client.commands.models import models, predict
+from client.commands.train import train
+from client.errors import NudgeError
+from client.terminal import INTERRUPTED, Terminal
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 the job or the server failed, 2 wrong usage, 3 no server there, 4 input refused, "
+    "130 interrupted.",
+)
+@click.option("--url", envvar="NUDGE_URL", help=f"The server; also NUDGE_URL. Default: {DEFAULT_URL}")
+@click.option("--json", "as_json", is_flag=True, help="Pure JSON on stdout, for scripts; all else on stderr.")
+@click.pass_obj
+def cli(terminal: Terminal, url: str | None, as_json: bool) -> None:
+    """Train neural networks on a Nudge server, watch them learn, and ask them."""
+    terminal.url = url or terminal.url
+    terminal.json = as_json
+
+
+for command in (datasets, train, jobs, models, predict):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run `nudge` and exit with a code that means something."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign must not end the command
+    terminal = Terminal()
+    try:
+        code = cli.main(prog_name="nudge", obj=terminal, standalone_mode=False)
+    except NudgeError as error:
+        code = terminal.fail(error)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        terminal.err.print("Interrupted.")
+        code = INTERRUPTED
+    sys.exit(code or 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""`nudge jobs`."""
+
+import json
+
+import click
+
+from client.commands.watching import watch as watch_job
+from client.display import line_of, number, percent
+from client.schemas import JobRecord
+from client.terminal import Terminal, connected, pass_terminal
+
+
+@click.group()
+def jobs() -> None:
+    """See, watch and stop training jobs."""
+
+
+@jobs.command("list")
+@click.option("--status", help="Only jobs of this status.")
+@click.option("--name", help="Only jobs of this name.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@connected
+@pass_terminal
+def list_(terminal: Terminal, status: str | None, name: str | None, limit: int) -> None:
+    """List jobs, newest first."""
+    page = terminal.client().jobs.list(status=status, name=name, limit=limit)
+    if terminal.json:
+        terminal.document([record.to_json() for record in page.data])
+    else:
+        terminal.table(("id", "name", "status", "epoch", "loss"), (_row(record) for record in page.data))
+
+
+@jobs.command()
+@click.argument("job")
+@connected
+@pass_terminal
+def show(terminal: Terminal, job: str) -> None:
+    """Show how a job stands."""
+    record = terminal.client().jobs.get(job).record
+    if terminal.json:
+        terminal.document(record.to_json())
+        return
+    metrics = record.metrics
+    terminal.facts(
+        {
+            "id": record.id,
+            "name": record.name,
+            "status": record.status,
+            "reason": record.status_reason,
+            "training": f"loss {number(metrics.train_loss)}, accuracy {percent(metrics.train_accuracy)}"
+            if metrics
+            else None,
+            "validation": f"loss {number(metrics.validation_loss)}, accuracy {percent(metrics.validation_accuracy)}"
+            if metrics and metrics.validation_loss is not None
+            else None,
+            "parameters": f"{record.estimate.parameters:,}" if record.estimate else None,
+            "dataset": record.spec.get("dataset"),
+            "checkpoint": record.checkpoint,
+            "model": record.model,
+            "created": f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC",
+        }
+    )
+
+
+@jobs.command()
+@click.argument("job")
+@connected
+@pass_terminal
+def watch(terminal: Terminal, job: str) -> int:
+    """Watch a job until it is over; Ctrl-C stops watching only."""
+    return watch_job(terminal, terminal.client().jobs.get(job))
+
+
+@jobs.command()
+@click.argument("job")
+@connected
+@pass_terminal
+def cancel(terminal: Terminal, job: str) -> None:
+    """Stop a job; what it has learned stays in its checkpoints."""
+    found = terminal.client().jobs.get(job).cancel()
+    if terminal.json:
+        terminal.document(found.record.to_json())
+    else:
+        over = found.status == "cancelled"
+        terminal.out.print(f"{found.id} is {'cancelled' if over else 'asked to stop'}.")
+
+
+@jobs.command()
+@click.argument("job")
+@click.option("--max-points", type=click.IntRange(2), help="Thin out to this many epochs.")
+@connected
+@pass_terminal
+def metrics(terminal: Terminal, job: str, max_points: int | None) -> None:
+    """Show the metrics of each epoch."""
+    epochs = terminal.client().jobs.get(job).metrics(max_points)
+    if terminal.json:
+        terminal.document([epoch.to_json() for epoch in epochs])
+        return
+    terminal.table(
+        ("epoch", "loss", "accuracy", "validation loss", "validation accuracy", "seconds"),
+        (
+            (
+                epoch.epoch,
+                number(epoch.train_loss),
+                percent(epoch.train_accuracy),
+                number(epoch.validation_loss),
+                percent(epoch.validation_accuracy),
+                number(epoch.seconds),
+            )
+            for epoch in epochs
+        ),
+    )
+
+
+@jobs.command()
+@click.argument("job")
+@click.option("--after", type=click.IntRange(0), default=0, help="Only events after this number.")
+@connected
+@pass_terminal
+def events(terminal: Terminal, job: str, after: int) -> None:
+    """Print the events of a job as they happen, until it is over; with --json one JSON object in each line."""
+    found = terminal.client().jobs.get(job)
+    for event in found.events(after):
+        if terminal.json:
+            click.echo(json.dumps({"id": event.number, "event": event.type, "data": event.data}, ensure_ascii=False))
+        else:
+            epoch = event.epoch
+            text = line_of(epoch, found.record.progress.epochs) if epoch else event.type
+            terminal.out.print(f"[dim]{event.number:5}[/]  {text}", soft_wrap=True)
+
+
+@jobs.command()
+@click.argument("job")
+@connected
+@pass_terminal
+def checkpoints(terminal: Terminal, job: str) -> None:
+    """List the checkpoints of a job."""
+    kept = terminal.client().jobs.get(job).checkpoints()
+    if terminal.json:
+        terminal.document([record.to_json() for record in kept])
+    else:
+        terminal.table(("id", "epoch", "digest"), ((record.id, record.epoch, record.digest) for record in kept))
+
+
+def _row(record: JobRecord) -> tuple[object, ...]:
+    progress = f"{record.progress.epoch}/{record.progress.epochs}"
+    return (
+        record.id,
+        record.name,
+        record.status,
+        progress,
+        number(record.metrics.train_loss if record.metrics else None),
+    )

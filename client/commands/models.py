@@ -1,0 +1,121 @@
+"""`nudge models` and `nudge predict`."""
+
+import sys
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from client.guesses import beside, guesses, is_picture
+from client.inputs import read
+from client.models import Model
+from client.schemas import Prediction
+from client.terminal import Terminal, connected, pass_terminal
+
+VALUES_IN_A_REQUEST = 200_000
+
+
+@click.group()
+def models() -> None:
+    """See the trained networks."""
+
+
+@models.command("list")
+@click.option("--name", help="Only models of this name.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@connected
+@pass_terminal
+def list_(terminal: Terminal, name: str | None, limit: int) -> None:
+    """List models, newest first."""
+    page = terminal.client().models.list(name=name, limit=limit)
+    if terminal.json:
+        terminal.document([record.to_json() for record in page.data])
+    else:
+        rows = (
+            (record.id, record.name, record.version or "", f"{record.created_at:%Y-%m-%d %H:%M}")
+            for record in page.data
+        )
+        terminal.table(("id", "name", "version", "created (UTC)"), rows)
+
+
+@models.command()
+@click.argument("model")
+@connected
+@pass_terminal
+def show(terminal: Terminal, model: str) -> None:
+    """Show a model and where it came from; MODEL is an id or a name."""
+    record = terminal.client().models.get(model).record
+    if terminal.json:
+        terminal.document(record.to_json())
+    else:
+        facts = record.to_json()
+        terminal.facts({name: value for name, value in facts.items() if isinstance(value, str | int)})
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--input", "source", required=True, metavar="FILE|JSON", help="Inputs: a file (JSON, CSV, IDX), JSON itself, or -."
+)
+@click.option("--rows", metavar="FROM:TO", help="Only these inputs, counted from 0, such as 0:5 or 7.")
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many guesses for each.")
+@connected
+@pass_terminal
+def predict(terminal: Terminal, model: str, source: str, rows: str | None, top: int) -> None:
+    """Ask a model; MODEL is its id, its name, or the id of its job."""
+    try:
+        inputs = _cut(read(sys.stdin.read() if source == "-" else source), rows)
+    except (ValueError, OSError) as error:
+        raise click.BadParameter(str(error), param_hint="--input") from error
+    client = terminal.client()
+    found = client.jobs.get(model).model() if model.startswith("job_") else client.models.get(model)
+    outputs, predictions = _predict(found, inputs, top)
+    if terminal.json:
+        shown = None if predictions is None else [prediction.to_json() for prediction in predictions]
+        terminal.document({"model": found.id, "outputs": outputs, "predictions": shown})
+        return
+    for number, (x, output) in enumerate(zip(inputs, outputs, strict=True)):
+        if predictions is None:
+            terminal.out.print(f"{number}: {', '.join(f'{value:.6g}' for value in output)}")
+        elif is_picture(x) and terminal.out.is_terminal and len(inputs) <= 10:
+            colour = terminal.out.color_system is not None
+            terminal.out.print(beside(x, guesses(predictions[number]), colour=colour), end="\n\n")
+        else:
+            terminal.out.print(f"{number}: {_line(predictions[number])}", soft_wrap=True)
+
+
+def _predict(model: Model, inputs: list[Any], top: int) -> tuple[list[Any], list[Prediction] | None]:
+    """Predict in requests of a bounded size."""
+    size = max(1, VALUES_IN_A_REQUEST // max(1, _values(inputs[0]) if inputs else 1))
+    outputs: list[Any] = []
+    predictions: list[Prediction] = []
+    for start in range(0, max(len(inputs), 1), size):
+        answer = model.predict(inputs[start : start + size], top)
+        outputs += answer.outputs
+        predictions += answer.predictions or []
+    return outputs, predictions or None
+
+
+def _values(value: Any) -> int:
+    return sum(map(_values, value)) if isinstance(value, list) else 1
+
+
+def _cut(inputs: list[Any], rows: str | None) -> list[Any]:
+    if rows is None:
+        return inputs
+    start, colon, end = rows.partition(":")
+    try:
+        first = int(start or 0)
+        cut = inputs[first : int(end) if end else None] if colon else inputs[first : first + 1]
+    except ValueError as error:
+        raise ValueError(f"{rows!r} names no rows; write FROM:TO, such as 0:5, or one number.") from error
+    if not cut:
+        raise ValueError(f"There are no rows {rows}: the input has {len(inputs)}.")
+    return cut
+
+
+def _line(prediction: Prediction) -> str:
+    rest = "   ".join(
+        f"{escape(str(guess.label))} {(guess.probability or 0) * 100:.1f} %" for guess in prediction.top[1:]
+    )
+    return f"[bold]{escape(str(prediction.label))}[/] {(prediction.probability or 0) * 100:.1f} %   [dim]{rest}[/]"

@@ -1,0 +1,108 @@
+"""`nudge train`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from client.commands.datasets import FILES, uploaded
+from client.commands.watching import watch
+from client.specs import complete, load, override
+from client.terminal import Terminal, connected, pass_terminal
+
+OF_FILES = {"--data", "--validation"}
+
+
+class Train(click.Command):
+    """Lets `--data images labels` stand for `--data images --data labels`, as a shell writes a pattern out."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        option: str | None = None
+        for arg in args:
+            if arg.startswith("-") or arg.endswith(".json"):
+                option = arg if arg in OF_FILES else None
+            elif option is not None and spread[-1] != option:
+                spread.append(option)
+            spread.append(arg)
+        return super().parse_args(context, spread)
+
+
+@click.command(cls=Train)
+@click.argument("spec", type=FILES)
+@click.option("--data", type=FILES, multiple=True, metavar="FILES...", help="Train on this: one file, or a pair.")
+@click.option("--validation", multiple=True, metavar="FILES...", help="Validate on this: files, or a fraction.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the spec: epochs=5.")
+@click.option("--name", help="The job's name, and its model's.")
+@click.option("--watch/--no-watch", "watching", help="Stay and show how it learns.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would cost.")
+@connected
+@pass_terminal
+def train(
+    terminal: Terminal,
+    spec: Path,
+    data: tuple[Path, ...],
+    validation: tuple[str, ...],
+    settings: tuple[str, ...],
+    name: str | None,
+    watching: bool,
+    dry_run: bool,
+) -> int | None:
+    """Train a network as the file SPEC describes it.
+
+    SPEC is the body of POST /v1/jobs as JSON; its dataset may come from --data instead, and its validation from
+    --validation. A pair of files is IDX images and labels, in any order, or NPY inputs and targets.
+    """
+    body = _body(spec, settings)
+    if name is not None:
+        body["name"] = name
+    if data:
+        body["dataset"] = uploaded(terminal, data).id
+    elif "dataset" not in body:
+        raise click.UsageError("The spec names no dataset: upload one with --data FILES, or add --set dataset=ds_...")
+    if validation:
+        body["validation"] = _validation(terminal, validation)
+    client = terminal.client()
+    if dry_run:
+        estimate = client.jobs.estimate(complete(body, {}))
+        if terminal.json:
+            terminal.document(estimate.to_json())
+        else:
+            terminal.facts({field: f"{value:,}" for field, value in estimate.to_json().items()})
+        return None
+    job = client.train(body)
+    if watching:
+        terminal.talk.print(f"Training [bold]{job.name}[/]  [dim]{job.id}[/]\n", soft_wrap=True)
+        return watch(terminal, job)
+    if terminal.json:
+        terminal.document(job.record.to_json())
+    else:
+        terminal.out.print(
+            f"Training [bold]{job.name}[/]  [dim]{job.id}[/]\nWatch it: [bold]nudge jobs watch {job.id}[/]",
+            soft_wrap=True,
+        )
+    return None
+
+
+def _body(spec: Path, settings: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        body = load(spec)
+        for setting in settings:
+            override(body, setting)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return body
+
+
+def _validation(terminal: Terminal, values: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        return {"fraction": float(values[0])} if len(values) == 1 else {"dataset": _files(terminal, values)}
+    except ValueError:
+        return {"dataset": _files(terminal, values)}
+
+
+def _files(terminal: Terminal, values: tuple[str, ...]) -> str:
+    missing = [value for value in values if not Path(value).is_file()]
+    if missing:
+        raise click.BadParameter(f"{missing[0]!r} is neither a file nor a fraction.", param_hint="--validation")
+    return uploaded(terminal, tuple(Path(value) for value in values)).id
