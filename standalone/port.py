@@ -20,15 +20,15 @@ class PortTaken(Exception):
 class Port:
     """A free port, chosen and reserved. `number` is the wish if it was free.
 
-    The default port gives way to a free one; any other that is taken raises PortTaken; 0 means any.
+    A wish for `default` gives way to a free port; any other that is taken raises PortTaken; 0 means any.
     """
 
-    def __init__(self, host: str, wish: int) -> None:
+    def __init__(self, host: str, wish: int, default: int = DEFAULT) -> None:
         self._reservation: socket.socket | None = None
         if wish and self._take(host, wish):
             self.number = wish
             return
-        if wish not in (0, DEFAULT):
+        if wish not in (0, default):
             raise PortTaken(host, wish)
         self.number = _any_free(host)
         while not self._take(host, self.number):

@@ -15,7 +15,6 @@ from sqlalchemy import create_engine, inspect, text
 
 from tests.infrastructure.process import ServerProcess
 from tests.infrastructure.processes import all_gone
-from tests.infrastructure.processes import all_gone
 from tests.infrastructure.valkey import ValkeyServer
 
 

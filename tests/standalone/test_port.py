@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from standalone import port as module
 from standalone.port import Port, PortTaken
 
 
@@ -33,9 +32,8 @@ def test_a_taken_wish_is_an_error_with_a_way_out(taken: int) -> None:
         Port("127.0.0.1", taken)
 
 
-def test_the_default_gives_way(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DEFAULT", taken)
-    port = Port("127.0.0.1", taken)
+def test_the_default_gives_way(taken: int) -> None:
+    port = Port("127.0.0.1", taken, default=taken)
     assert port.number not in (0, taken)
     port.release()
 

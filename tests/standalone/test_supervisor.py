@@ -85,10 +85,12 @@ def test_a_signal_stops_everything(start: Start, number: signal.Signals) -> None
 
 
 def test_children_stop_in_reverse_order_and_none_is_restarted(start: Start, tmp_path: Path) -> None:
-    goes_at_once = (
-        f"trap 'echo 0 >> {tmp_path}/order; exit' TERM; echo 0 >> {tmp_path}/starts; while :; do sleep 0.02; done"
+    waits = "while :; do sleep 0.02; done"
+    script = (
+        f"trap '{{last}}; echo {{name}} >> {tmp_path}/order; exit' TERM; echo {{name}} >> {tmp_path}/starts; {waits}"
     )
-    takes_time = f"trap 'sleep 0.5; echo 1 >> {tmp_path}/order; exit' TERM; echo 1 >> {tmp_path}/starts; while :; do sleep 0.02; done"
+    goes_at_once = script.format(name=0, last="true")
+    takes_time = script.format(name=1, last="sleep 0.5")
     process = start(goes_at_once, takes_time)
     starts = tmp_path / "starts"
     eventually(lambda: starts.exists() and sorted(starts.read_text().split()) == ["0", "1"], 5, "both run")
