@@ -32,6 +32,7 @@ class Claim:
     tenant: str
     attempt: int
     spec: TrainingSpec
+    validation_dataset: str | None
     checkpoints: tuple[CheckpointRecord, ...]  # newest first: where to go on, and what to fall back to
 
     @property
@@ -116,7 +117,8 @@ class Claims:
             query = select(checkpoint).where(checkpoint.c.job_id == job_id)
             query = query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc(), checkpoint.c.id.desc())
             checkpoints = tuple(checkpoint_record(found) for found in connection.execute(query))
-        return Claim(row.id, row.tenant_id, row.attempt, TrainingSpec.model_validate(row.spec), checkpoints)
+        spec = TrainingSpec.model_validate(row.spec)
+        return Claim(row.id, row.tenant_id, row.attempt, spec, row.validation_dataset_id, checkpoints)
 
     def renew(self, claim: Claim, progress: Progress | None = None) -> Orders:
         """Say that the owner lives, and hear what is asked of it.
@@ -243,7 +245,7 @@ class Claims:
                     row = self._hold(connection, claim)
                     if row.cancel_requested:
                         return job_record(move(connection, "cancel", claim.job_id))
-                    source = row.best_checkpoint_id if model_from_best else row.checkpoint_id
+                    source = (model_from_best and row.best_checkpoint_id) or row.checkpoint_id
                     found = connection.execute(select(checkpoint).where(checkpoint.c.id == source)).one()
                     model_id = insert_model(connection, row, found, row.name)
                     values = {"model_id": model_id, "fraction": 1.0, "status_reason": reason}

@@ -1,0 +1,58 @@
+"""What a trainer tells its supervisor, over the pipe between them."""
+
+from dataclasses import dataclass
+
+from store.claims import EpochReport, Progress
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """A sign of life within an epoch."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A checkpoint with its bytes."""
+
+    epoch: int
+    step: int
+    digest: str
+    metrics: dict[str, float | None]
+    content: bytes
+    best: bool
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Finished epochs, with the checkpoints that belong to them."""
+
+    epochs: tuple[EpochReport, ...]
+    checkpoints: tuple[Kept, ...]
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Training came to its end, or `stopped_early` says that it was not worth going on."""
+
+    stopped_early: bool
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The trainer stopped because it was asked to; its last report holds the checkpoint."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Training cannot go on: `reason` is a word for programs, `detail` a sentence for people."""
+
+    reason: str
+    detail: str
+    epoch: int | None = None
+
+
+Message = Stepped | Reported | Finished | Stopped | Broken
+STOP = "stop"  # what the supervisor says to ask for a checkpoint and an end

@@ -1,0 +1,28 @@
+"""How a worker behaves: read from the environment."""
+
+import os
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WorkerSettings(BaseSettings):
+    """Leases, the number of trainers, and manners on a shared machine."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_prefix="NUDGE_")
+
+    concurrency: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Trainers at a time.")
+    lease_s: float = Field(30.0, ge=1, description="Silence after which a worker counts as lost.")
+    renew_s: float = Field(2.0, gt=0, description="How often a worker says that it lives, and hears its orders.")
+    hang_s: float = Field(300.0, gt=0, description="A trainer without any progress for so long counts as hung.")
+    rescue_s: float = Field(5.0, gt=0, description="How often lost workers and waiting jobs are looked for.")
+    overdue_s: float = Field(15.0, ge=0, description="How long a queued job waits for its bell before a worker looks.")
+    poll_s: float = Field(0.5, gt=0, description="How often the queue is looked at when there is no broker.")
+    give_way: bool = Field(True, description="Trainers run under SCHED_IDLE, so that a server beside them stays quick.")
+    alive_file: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("NUDGE_ALIVE_FILE", "alive_file"),
+        description="A file that is touched every few seconds while the worker is well, for health checks.",
+    )
+    log_level: str = Field("info", description="debug, info, warning or error.")

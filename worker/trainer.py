@@ -1,0 +1,133 @@
+"""The trainer: a process of its own for each job. It knows the mathematics and a pipe; no database, no broker.
+
+It is forked from a warm, thread-free parent that has imported all of this already, so it starts in milliseconds.
+"""
+
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from core.checkpoint import Checkpoint
+from core.data import Dataset
+from core.spec import SpecError
+from core.training import Chunk, Diverged, Epoch, fit
+from core.training_spec import TrainingSpec
+from store.claims import EpochReport, Progress
+from worker import giving_way
+from worker.messages import STOP, Broken, Finished, Kept, Message, Reported, Stepped, Stopped
+
+REPORT_S = 1.0  # epochs shorter than this are reported together
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """All that a trainer needs: the spec, where the arrays lie, and where to go on."""
+
+    spec: str
+    dataset: Path
+    validation: Path | None
+    checkpoint: bytes | None
+    give_way: bool
+
+
+def main(assignment: Assignment, pipe: Connection) -> None:
+    """Train, telling everything to `pipe`; ends when told STOP, when the pipe closes, or when training is over."""
+    giving_way.die_with_parent()
+    giving_way.be_the_first_to_go()
+    if assignment.give_way:
+        giving_way.give_way()
+    # Ctrl-C reaches the whole process group; what stops a trainer is its supervisor alone.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        spec = TrainingSpec.model_validate_json(assignment.spec)
+        with threadpool_limits(spec.threads):
+            pipe.send(_train(assignment, spec, pipe))
+    except MemoryError:
+        pipe.send(Broken("out_of_memory", "The job needs more memory than this machine has free."))
+    except SpecError as error:
+        pipe.send(Broken("bad_spec", str(error)))
+    except (BrokenPipeError, EOFError, ConnectionResetError):
+        sys.exit(1)  # nobody listens any more
+
+
+def _train(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Message:
+    data = Dataset.open(assignment.dataset)
+    validation = Dataset.open(assignment.validation) if assignment.validation else None
+    resume = Checkpoint.from_bytes(assignment.checkpoint) if assignment.checkpoint else None
+    reports = _Reports(spec, pipe, first_epoch=(resume.epoch if resume else 0) + 1)
+    stopped_early = False
+    try:
+        for moment in fit(spec, data, validation, resume):
+            if isinstance(moment, Epoch):
+                stopped_early = moment.stop and moment.epoch < spec.epochs
+                reports.add(moment)
+            else:
+                reports.progress(moment)
+            if pipe.poll() and pipe.recv() == STOP:
+                reports.flush(moment.checkpoint())
+                return Stopped()
+    except Diverged as error:
+        reports.flush(None)
+        return Broken("diverged", str(error), error.epoch)
+    return Finished(stopped_early)
+
+
+class _Reports:
+    """Gathers short epochs, so that a job of 5,000 tiny ones does not wait for the disk 5,000 times."""
+
+    def __init__(self, spec: TrainingSpec, pipe: Connection, first_epoch: int) -> None:
+        self._spec = spec
+        self._pipe = pipe
+        self._epochs: list[EpochReport] = []
+        self._best: Kept | None = None
+        self._kept_epoch = first_epoch - 1
+        self._began = self._flushed = time.monotonic()
+        self._first = first_epoch
+        self._progress = Progress(0.0, None, None)
+
+    def progress(self, chunk: Chunk) -> None:
+        """Say how far the running epoch came."""
+        done = (chunk.epoch - 1) + chunk.step / chunk.steps
+        self._measure(done, chunk.examples_per_s)
+        self._pipe.send(Stepped(self._progress))
+
+    def add(self, epoch: Epoch) -> None:
+        """Note a finished epoch; send what was gathered when it is time, and always the first and the last one."""
+        self._epochs.append(EpochReport(epoch.epoch, epoch.metrics))
+        self._measure(float(epoch.epoch), epoch.metrics.get("examples_per_s"))
+        last = epoch.stop or epoch.epoch == self._spec.epochs
+        due = last or epoch.epoch == self._first or time.monotonic() - self._flushed >= REPORT_S
+        wanted = last or (due and epoch.epoch - self._kept_epoch >= self._spec.checkpoints.every_epochs)
+        checkpoint = epoch.checkpoint() if wanted or epoch.best else None
+        if epoch.best and checkpoint is not None:
+            self._best = _kept(checkpoint, epoch.metrics, best=True)
+        if due:
+            self.flush(checkpoint if wanted else None)
+
+    def flush(self, checkpoint: Checkpoint | None) -> None:
+        """Send the epochs gathered so far, with the best checkpoint among them and with `checkpoint`."""
+        kept = [self._best] if self._best is not None else []
+        if checkpoint is not None:
+            self._kept_epoch = checkpoint.epoch
+            metrics = self._epochs[-1].metrics if self._epochs and checkpoint.step == 0 else {}
+            if self._best is None or (self._best.epoch, self._best.step) != (checkpoint.epoch, checkpoint.step):
+                kept.append(_kept(checkpoint, metrics, best=False))
+        self._pipe.send(Reported(tuple(self._epochs), tuple(kept), self._progress))
+        self._epochs, self._best = [], None
+        self._flushed = time.monotonic()
+
+    def _measure(self, epochs_done: float, examples_per_s: float | None) -> None:
+        total = self._spec.epochs
+        spent, gained = time.monotonic() - self._began, epochs_done - (self._first - 1)
+        eta_s = spent / gained * (total - epochs_done) if gained > 0 else None
+        self._progress = Progress(epochs_done / total, examples_per_s, eta_s)
+
+
+def _kept(checkpoint: Checkpoint, metrics: dict[str, float | None], best: bool) -> Kept:
+    return Kept(checkpoint.epoch, checkpoint.step, checkpoint.digest, dict(metrics), checkpoint.to_bytes(), best)

@@ -1,0 +1,95 @@
+"""A whole worker: warm trainers, a crew, the rounds, and Celery where there is a broker."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from multiprocessing import forkserver
+from typing import Any
+
+import structlog
+
+from store.blobs import Blobs
+from store.claims import Claims
+from store.database import Database
+from store.datasets import Datasets
+from store.errors import Unavailable
+from store.migrate import is_migrated
+from store.rescue import Watch
+from store.settings import StoreSettings
+from worker import app
+from worker.crew import Crew
+from worker.rescue import Rounds
+from worker.settings import WorkerSettings
+from worker.training import Workshop
+
+log = structlog.get_logger(__name__)
+RELEASE_S = 10.0  # a drain ends after so long, whatever a trainer does; rescue takes what is left
+
+
+def run_worker() -> int:
+    """Work until SIGTERM or SIGINT. Gives the exit code."""
+    settings, places = WorkerSettings(), StoreSettings()
+    _configure_log(settings.log_level)
+    database = Database(places.database, pool_size=settings.concurrency + 4)
+    try:
+        if not is_migrated(database):
+            log.error("database.not_migrated", hint="run `nudged migrate` with this version first")
+            return 1
+    except Unavailable as error:
+        log.error("database.unavailable", detail=error.reason)
+        return 1
+    trainers = multiprocessing.get_context("forkserver")
+    trainers.set_forkserver_preload(["worker.trainer"])
+    forkserver.ensure_running()  # warm before the first job comes
+    draining, blobs = threading.Event(), Blobs(database, places.blobs, places.cache)
+    workshop = Workshop(Claims(database), Datasets(database, blobs), blobs, settings, trainers, draining)
+    crew = Crew(workshop, owner=f"{socket.gethostname()}-{os.getpid()}")
+    rounds = Rounds(crew, Watch(workshop.claims, settings.lease_s), has_broker=bool(places.broker_url))
+    thread = threading.Thread(target=rounds.run, args=(draining,), name="rounds", daemon=True)
+    thread.start()
+    log.info("worker.ready", owner=crew.owner, concurrency=settings.concurrency, broker=bool(places.broker_url))
+    if places.broker_url:
+        app.run(app.make_app(places.broker_url, crew), settings.concurrency, draining, settings.log_level)
+    else:
+        _wait_for_signal(draining)
+    draining.set()
+    _wait_for_crew(crew)
+    database.dispose()
+    log.info("worker.stopped")
+    return 0
+
+
+def _wait_for_signal(draining: threading.Event) -> None:
+    def drain(_number: int, _frame: Any) -> None:
+        draining.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, drain)
+    while not draining.wait(1.0):
+        pass
+
+
+def _wait_for_crew(crew: Crew) -> None:
+    """Give every training its moment to checkpoint and release."""
+    for _ in range(crew.workshop.settings.concurrency):
+        if not crew.slots.acquire(timeout=RELEASE_S):
+            return
+
+
+def _configure_log(level: str) -> None:
+    logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
