@@ -15,9 +15,7 @@ from client.schemas import JsonScalar, Prediction
 def guesses(prediction: Prediction, truth: JsonScalar = None, width: int = 24) -> Table:
     """The best guesses, strongest first, each with a bar; `truth`, where known, colours the bars green."""
     grid = Table.grid(padding=(0, 2))
-    for place, guess in enumerate(
-        prediction.top or (Guess(label=prediction.label, probability=prediction.probability),)
-    ):
+    for place, guess in enumerate(prediction.top or (prediction,)):
         value = guess.probability or 0.0
         style = "bright_green" if guess.label == truth else "cyan" if place == 0 else "bright_black"
         label = Text(str(guess.label), style="bold" if place == 0 else "")

@@ -47,12 +47,7 @@ def show(terminal: Terminal, job: str) -> None:
             "name": record.name,
             "status": record.status,
             "reason": record.status_reason,
-            "training": f"loss {number(metrics.train_loss)}, accuracy {percent(metrics.train_accuracy)}"
-            if metrics
-            else None,
-            "validation": f"loss {number(metrics.validation_loss)}, accuracy {percent(metrics.validation_accuracy)}"
-            if metrics and metrics.validation_loss is not None
-            else None,
+            "last epoch": line_of(metrics, record.progress.epochs) if metrics else None,
             "parameters": f"{record.estimate.parameters:,}" if record.estimate else None,
             "dataset": record.spec.get("dataset"),
             "checkpoint": record.checkpoint,

@@ -31,11 +31,10 @@ def list_(terminal: Terminal, name: str | None, limit: int) -> None:
     if terminal.json:
         terminal.document([record.to_json() for record in page.data])
     else:
-        rows = (
-            (record.id, record.name, record.version or "", f"{record.created_at:%Y-%m-%d %H:%M}")
-            for record in page.data
+        terminal.table(
+            ("id", "name", "version", "created (UTC)"),
+            ((item.id, item.name, item.version, f"{item.created_at:%Y-%m-%d %H:%M}") for item in page.data),
         )
-        terminal.table(("id", "name", "version", "created (UTC)"), rows)
 
 
 @models.command()
@@ -115,7 +114,5 @@ def _cut(inputs: list[Any], rows: str | None) -> list[Any]:
 
 
 def _line(prediction: Prediction) -> str:
-    rest = "   ".join(
-        f"{escape(str(guess.label))} {(guess.probability or 0) * 100:.1f} %" for guess in prediction.top[1:]
-    )
-    return f"[bold]{escape(str(prediction.label))}[/] {(prediction.probability or 0) * 100:.1f} %   [dim]{rest}[/]"
+    best, *rest = (f"{guess.label} {percent(guess.probability)}" for guess in prediction.top or (prediction,))
+    return f"[bold]{escape(best)}[/]   [dim]{escape('   '.join(rest))}[/]"
