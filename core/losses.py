@@ -52,7 +52,8 @@ class Quadratic(Loss):
 
     def forward(self, a: Array, y: Array, room: Array) -> Array:
         d = np.subtract(a, y, out=room)
-        return np.vecdot(d, d)
+        costs: Array = np.vecdot(d, d)
+        return costs
 
     def backward(self, a: Array, y: Array, room: Array) -> Array:
         return np.multiply(room, 2, out=room)
@@ -65,7 +66,9 @@ class MeanSquaredError(Loss):
 
     def forward(self, a: Array, y: Array, room: Array) -> Array:
         d = np.subtract(a, y, out=room)
-        return np.vecdot(d, d) / d.shape[1]
+        costs: Array = np.vecdot(d, d)
+        costs /= d.shape[1]
+        return costs
 
     def backward(self, a: Array, y: Array, room: Array) -> Array:
         return np.multiply(room, 2 / room.shape[1], out=room)
@@ -81,12 +84,12 @@ class CrossEntropy(Loss):
     def forward(self, a: Array, y: Array, room: Array) -> Array:
         # ln p_j = s_j - ln sum e^s with s = a - max a: no logarithm of a vanishing p, no overflow.
         s = np.subtract(a, a.max(axis=1, keepdims=True), out=room)
-        cost = -np.vecdot(s, y)
+        costs: Array = np.vecdot(s, y)
         p = np.exp(s, out=room)
         total = p.sum(axis=1)
         p /= total[:, None]
-        cost += np.log(total)
-        return cost
+        np.subtract(np.log(total), costs, out=costs)
+        return costs
 
     def backward(self, a: Array, y: Array, room: Array) -> Array:
         return np.subtract(room, y, out=room)
@@ -111,13 +114,12 @@ class BinaryCrossEntropy(Loss):
 
     def forward(self, a: Array, y: Array, room: Array) -> Array:
         # The same as max(a, 0) - a y + ln(1 + e^-|a|), where nothing overflows and no logarithm sees 0.
-        cost = np.abs(a, out=room)
-        np.negative(cost, out=cost)
-        np.exp(cost, out=cost)
-        np.log1p(cost, out=cost)
-        cost += np.maximum(a, 0)
-        cost -= a * y
-        return cost.sum(axis=1)
+        terms = np.negative(np.abs(a, out=room), out=room)
+        np.log1p(np.exp(terms, out=room), out=room)
+        terms += np.maximum(a, 0)
+        terms -= a * y
+        costs: Array = terms.sum(axis=1)
+        return costs
 
     def backward(self, a: Array, y: Array, room: Array) -> Array:
         return np.subtract(sigmoid(a, room), y, out=room)

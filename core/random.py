@@ -19,6 +19,7 @@ _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = 0x9E3779B9, 0xBB67AE85
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
+_PIECE = 8192  # numbers made at a time, so that temporary arrays stay in the cache
 
 
 class Purpose(IntEnum):
@@ -49,30 +50,43 @@ class Random:
 
     def __init__(self, seed: int, purpose: Purpose, *, epoch: int = 0, step: int = 0, layer: int = 0) -> None:
         self._key = seed & 0xFFFFFFFF, seed >> 32
-        self._place = step, epoch, purpose << 24 | layer
+        self._place = np.array([[step], [epoch], [purpose << 24 | layer]], np.uint64)
         self._block = 0
 
-    def words(self, count: int) -> NDArray[np.uint64]:
-        """`count` uniform 32-bit words, each in a uint64."""
+    def words(self, count: int) -> NDArray[np.uint32]:
+        """`count` uniform 32-bit words; a rest of the last four is dropped."""
         blocks = -(-count // 4)
-        counter = np.empty((4, blocks), np.uint64)
-        counter[0] = np.arange(self._block, self._block + blocks, dtype=np.uint64)
-        counter[1:] = np.array(self._place, np.uint64)[:, None]
-        self._block += blocks
-        return philox(counter, self._key).T.reshape(-1)[:count]
+        words = np.empty((blocks, 4), np.uint32)
+        for start in range(0, blocks, _PIECE):
+            piece = words[start : start + _PIECE]
+            counter = np.empty((4, len(piece)), np.uint64)
+            counter[0] = np.arange(self._block, self._block + len(piece), dtype=np.uint64)
+            counter[1:] = self._place
+            piece[...] = philox(counter, self._key).T
+            self._block += len(piece)
+        return words.reshape(-1)[:count]
 
-    def _words64(self, count: int) -> NDArray[np.uint64]:
+    def words64(self, count: int) -> NDArray[np.uint64]:
+        """`count` uniform 64-bit words, each of two 32-bit words, the higher one first."""
         pairs = self.words(2 * count).reshape(count, 2)
-        return pairs[:, 0] << _32 | pairs[:, 1]
+        words = pairs[:, 0].astype(np.uint64)
+        words <<= _32
+        words |= pairs[:, 1]
+        return words
 
     def uniform(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Float64 in the open interval (0, 1): odd multiples of 2^-53."""
-        bits = self._words64(prod(shape)) >> np.uint64(12)
-        return ((bits.astype(np.float64) + 0.5) * 2.0**-52).reshape(shape)
+        values = (self.words64(prod(shape)) >> np.uint64(12)).astype(np.float64)
+        values += 0.5
+        values *= 2.0**-52
+        return values.reshape(shape)
 
     def normal(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Standard normal float64."""
-        return normal_quantile(self.uniform(shape))
+        values = self.uniform((prod(shape),))
+        for start in range(0, len(values), _PIECE):
+            values[start : start + _PIECE] = normal_quantile(values[start : start + _PIECE])
+        return values.reshape(shape)
 
     def permutation(self, count: int) -> NDArray[np.int64]:
         """The numbers 0 to count - 1, shuffled.
@@ -80,9 +94,13 @@ class Random:
         Each index is written into the low bits of a random 64-bit word; sorting the words shuffles them.
         """
         bits = np.uint64(max(count - 1, 0).bit_length())
-        high = self._words64(count) >> bits << bits
-        words = np.sort(high | np.arange(count, dtype=np.uint64))
-        return (words & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+        low = (np.uint64(1) << bits) - np.uint64(1)
+        words = self.words64(count)
+        words &= ~low
+        words |= np.arange(count, dtype=np.uint64)
+        words.sort()
+        words &= low
+        return words.view(np.int64)
 
     def keep(self, rate: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """A dropout mask: false with probability `rate` (to 2^-32)."""

@@ -92,6 +92,12 @@ def _sentence(kind: str, message: str, path: Sequence[str | int], context: dict[
             sentence = f'The field "{field}" is required.'
         case "extra_forbidden":
             sentence = f'There is no field "{field}" here.'
+        case "too_short":
+            sentence = f"At least {context['min_length']} is needed here."
+        case "too_long":
+            sentence = f"At most {context['max_length']} are allowed here."
+        case "string_pattern_mismatch":
+            sentence = f"This must match {context['pattern']}."
         case "finite_number":
             sentence = "This must be a finite number, not NaN or Infinity."
         case _:

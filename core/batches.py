@@ -1,0 +1,44 @@
+"""Mini-batches: rows gathered from a dataset, preprocessed, with targets as the loss wants them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from core.data import Dataset
+from core.layers.layer import Array
+from core.preprocessing import Preprocessing
+from core.schema import ClassTarget
+
+
+class Batches:
+    """Room for one batch of up to `rows` rows, filled again and again."""
+
+    def __init__(self, data: Dataset, preprocessing: Preprocessing, *, rows: int, width: int, dtype: DTypeLike) -> None:
+        shape = data.schema.input_shape
+        self.classes = isinstance(data.schema.target, ClassTarget)
+        self._data = data
+        self._preprocessing = preprocessing
+        self._raw = np.empty((rows, *shape), data.x.dtype)
+        self._x = np.empty((rows, *shape), dtype)
+        self._y = np.empty((rows, width), dtype)
+
+    def load(self, indices: NDArray[np.int64]) -> tuple[Array, Array, Array]:
+        """Inputs (n, *input_shape), target rows (n, width), and the stored targets of the rows at `indices`.
+
+        Good until the next load. Class targets become one-hot rows, or their number when width is 1.
+        """
+        n = len(indices)
+        raw, x, y = self._raw[:n], self._x[:n], self._y[:n]
+        # "clip" lets take write straight into raw; the indices are our own and in range.
+        np.take(self._data.x, indices, axis=0, out=raw, mode="clip")
+        self._preprocessing.apply(raw, x)
+        target = self._data.y[indices]
+        if not self.classes:
+            np.copyto(y, target.reshape(n, -1), casting="same_kind")
+        elif y.shape[1] == 1:
+            y[:, 0] = target
+        else:
+            y.fill(0)
+            y[np.arange(n), target] = 1
+        return x, y, target

@@ -1,0 +1,131 @@
+"""TrainingSpec: everything a client may say about a training run, in one type from the request to `fit`."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, JsonValue, Tag, field_validator
+
+from core.losses import AnyLoss
+from core.network import NetworkSpec
+from core.optimizers import SGD, AnyOptimizer
+from core.preprocessing import PreprocessingSpec
+from core.spec import Count, PositiveNumber, Spec
+
+DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$", examples=["ds_01"])]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["digits"])]
+_ID = re.compile(r"(ds|job|ckpt|mdl)_")
+_METADATA_DEPTH = 8
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class ValidationFraction(Spec):
+    """Set a part of the rows aside, drawn from the seed."""
+
+    fraction: Annotated[float, Field(strict=True, gt=0, lt=1)]
+
+
+class ValidationDataset(Spec):
+    """Validate on another dataset."""
+
+    dataset: DatasetName
+
+
+def _validation_form(value: Any) -> str:
+    named = "dataset" in value if isinstance(value, dict) else isinstance(value, ValidationDataset)
+    return "<dataset>" if named else "<fraction>"
+
+
+Validation = Annotated[
+    Annotated[ValidationFraction, Tag("<fraction>")] | Annotated[ValidationDataset, Tag("<dataset>")],
+    Discriminator(_validation_form),
+]
+
+
+class EarlyStopping(Spec):
+    """Stop when the metric has not improved for `patience` epochs."""
+
+    metric: Literal["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"] = "validation_loss"
+    patience: Count
+
+
+class Checkpoints(Spec):
+    """How often a checkpoint is kept, and how many of the latest."""
+
+    every_epochs: Count = 1
+    keep: Annotated[int, Field(strict=True, ge=1, le=1000)] = 2
+
+
+class Limits(Spec):
+    """When to give up: after this many seconds (null: never), or attempts in a row without a new checkpoint."""
+
+    runtime_s: PositiveNumber | None = None
+    attempts: Annotated[int, Field(strict=True, ge=1, le=100)] = 5
+
+
+class TrainingSpec(Spec):
+    """A training run. Only `dataset`, `network` and `loss` are required."""
+
+    spec_version: Literal[1] = 1
+    name: Name | None = None
+    dataset: DatasetName
+    validation: Validation | None = None
+    preprocessing: PreprocessingSpec = PreprocessingSpec()
+    network: NetworkSpec
+    loss: AnyLoss
+    optimizer: AnyOptimizer = SGD()
+    batch_size: Count = 32
+    epochs: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 10
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 0
+    dtype: Literal["float32", "float64"] = "float32"
+    threads: Annotated[int, Field(strict=True, ge=1, le=256)] = 1
+    early_stopping: EarlyStopping | None = None
+    checkpoints: Checkpoints = Checkpoints()
+    limits: Limits = Limits()
+    from_checkpoint: Annotated[str, Field(pattern=r"^ckpt_[A-Za-z0-9]{1,64}$")] | None = None
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    priority: Annotated[int, Field(strict=True, ge=-10, le=10)] = 0
+
+    @field_validator("name")
+    @classmethod
+    def _no_id(cls, name: str | None) -> str | None:
+        if name is not None and _ID.match(name):
+            raise ValueError("A name must not begin like an id (ds_, job_, ckpt_, mdl_).")
+        return name
+
+    @field_validator("metadata")
+    @classmethod
+    def _plain(cls, metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        _check_plain(metadata, _METADATA_DEPTH)
+        return metadata
+
+    def identity(self) -> dict[str, Any]:
+        """The part that decides what is computed, as JSON values: no names, ids, limits or habits of keeping."""
+        told = self.model_dump(
+            mode="json",
+            exclude={"name", "dataset", "checkpoints", "limits", "from_checkpoint", "metadata", "priority"},
+        )
+        if isinstance(self.validation, ValidationDataset):
+            told["validation"] = {"dataset": True}
+        return told
+
+
+def _check_plain(value: JsonValue, depth: int) -> None:
+    if depth < 0:
+        raise ValueError(f"Metadata may be nested {_METADATA_DEPTH} deep at most.")
+    match value:
+        case dict():
+            for key, item in value.items():
+                _check_plain(key, depth)
+                _check_plain(item, depth - 1)
+        case list():
+            for item in value:
+                _check_plain(item, depth - 1)
+        case float() if not isfinite(value):
+            raise ValueError("Metadata must not hold NaN or Infinity.")
+        case int() if not -(2**63) <= value < 2**63:
+            raise ValueError("Integers in metadata must fit into 64 bits.")
+        case str() if _UNSTORABLE.search(value):
+            raise ValueError("Metadata must not hold NUL or unpaired surrogate characters.")
