@@ -19,7 +19,7 @@ def serve() -> None:
     """Answer HTTP requests (NUDGE_HOST, NUDGE_PORT)."""
     from service.__main__ import main as run  # noqa: PLC0415
 
-    run()
+    raise SystemExit(run())
 
 
 @main.command()
@@ -27,7 +27,7 @@ def work() -> None:
     """Train the jobs that are queued (NUDGE_CONCURRENCY at a time)."""
     from worker.__main__ import main as run  # noqa: PLC0415
 
-    run()
+    raise SystemExit(run())
 
 
 @main.command()
