@@ -1,0 +1,114 @@
+"""An array inside a file, read as blocks in row order, whatever its byte order and its layout."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.readers.array_targets import array_target
+from core.readers.arrays import Budget
+from core.readers.errors import BadRows, DataError, TooLarge
+from core.readers.features import Features, input_shape
+from core.readers.options import ReadLimits, ReadOptions
+from core.readers.streams import BLOCK
+from core.schema import DataSchema
+
+
+@dataclass
+class ArraySource:
+    """`name` is for messages; `stream` stands at the first byte of the elements; `fortran` means column order."""
+
+    name: str
+    stream: BinaryIO
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    fortran: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that the header promises."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def check(self, key: str, limits: ReadLimits, held: int | None = None) -> None:
+        """Refuse, before anything is read, what cannot be: no rows, too many bytes, other than the `held` ones."""
+        if not self.shape:
+            raise DataError(f"{self.name} holds a single number: {key} needs one entry for each row.")
+        if len(self.shape) > 32 or any(length > 2**31 - 1 for length in self.shape):
+            raise TooLarge("max_bytes", limits.max_bytes, f"{self.name} has an impossible shape")
+        if self.shape[0] == 0:
+            raise DataError(f"{self.name} has no rows: a dataset needs at least one.")
+        if held is not None and self.size != held:
+            raise self._other_size(f"{held:,}")
+        if self.size > limits.max_bytes:
+            raise TooLarge("max_bytes", limits.max_bytes, f"{self.name} asks for {self.size:,} bytes")
+
+    def _other_size(self, held: str) -> DataError:
+        return DataError(
+            f"The header of {self.name} promises {self.size:,} bytes (shape {list(self.shape)}), but the file holds "
+            f"{held}: it is cut off or damaged, upload it once more."
+        )
+
+    def blocks(self, folder: Path) -> Iterator[NDArray[Any]]:
+        """The elements in row order and native byte order, up to about 1 MiB at a time; `folder` is for the rest."""
+        native = self.dtype.newbyteorder("=")
+        if not self.fortran or len(self.shape) == 1:
+            for data in self._data():
+                yield np.frombuffer(data, dtype=self.dtype).astype(native, copy=False)
+            return
+        with tempfile.TemporaryFile(dir=folder) as file:
+            for data in self._data():
+                file.write(data)
+            file.flush()
+            columns = np.memmap(file, dtype=self.dtype, mode="r", shape=self.shape, order="F")
+            rows = max(1, BLOCK * 8 // (prod(self.shape[1:]) * self.dtype.itemsize))
+            for start in range(0, self.shape[0], rows):
+                yield np.ascontiguousarray(columns[start : start + rows], dtype=native)
+            del columns
+
+    def _data(self) -> Iterator[bytes]:
+        left = self.size
+        step = BLOCK - BLOCK % self.dtype.itemsize
+        while left:
+            data = self.stream.read(min(step, left))
+            left -= len(data)
+            if len(data) % self.dtype.itemsize or not data:
+                raise self._other_size(f"only {self.size - left:,}")
+            yield data
+        if self.stream.read(1):
+            raise self._other_size("more")
+
+
+def read_arrays(x: ArraySource, y: ArraySource, into: Path, options: ReadOptions, limits: ReadLimits) -> DataSchema:
+    """Read inputs and targets, one row per entry of the first axis of each."""
+    if x.shape[0] != y.shape[0]:
+        raise DataError(
+            f"{x.name} has {x.shape[0]:,} rows, but {y.name} has {y.shape[0]:,}: each row needs its target."
+        )
+    budget = Budget(limits.max_bytes)
+    bad = BadRows()
+    row = x.shape[1:]
+    features = Features(
+        into,
+        input_shape(row or (1,), options),
+        x.dtype,
+        options,
+        budget,
+        bad,
+        lambda at: (f"{x.name}[{', '.join(str(i) for i in np.unravel_index(at, row or (1,)))}]", None),
+    )
+    target_shape = y.shape[1:]
+    target = array_target(into, y.name, y.dtype, target_shape, options.kind, limits, budget, bad)
+    for block in y.blocks(into):
+        target.write(block)
+    for block in x.blocks(into):
+        features.write(block)
+    bad.check()
+    rows = features.close()
+    return DataSchema(rows=rows, input_shape=features.shape, input_dtype=features.dtype, target=target.finish())

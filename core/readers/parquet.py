@@ -1,0 +1,155 @@
+"""Parquet: typed columns, read batch by batch with pyarrow, which is an optional extra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.readers.array_targets import ArrayLabels, ArrayValues, array_target
+from core.readers.arrays import Budget
+from core.readers.errors import BadRows, DataError, TooLarge, shown
+from core.readers.features import Features, inexact_integers, input_shape, stored_dtype
+from core.readers.numbers import inexact
+from core.readers.options import ReadLimits, ReadOptions
+from core.readers.side_columns import SIDE_ROLES, SideColumn
+from core.readers.table import assign_roles
+from core.readers.targets import JsonTarget
+from core.schema import DataSchema
+
+CELLS = 2**18
+PAGE_BUFFER = 2**16
+MISSING = (
+    "This server reads no Parquet, which needs an extra: install nudge-training[parquet] there, "
+    "or upload the data as CSV or NPZ."
+)
+
+
+def read_parquet(path: Path, into: Path, options: ReadOptions, limits: ReadLimits) -> DataSchema:
+    """Read a Parquet file of scalar columns; features must be numeric, the target may be text."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - only who has the extra can import it
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError:
+        raise DataError(MISSING) from None
+    try:
+        with parquet.ParquetFile(path, buffer_size=PAGE_BUFFER, pre_buffer=False) as file:
+            _check_size(file.metadata, path.stat().st_size, limits)
+            table = _Table(file.schema_arrow, into, options, limits)
+            rows = max(1, CELLS // len(file.schema_arrow.names))
+            for batch in file.iter_batches(batch_size=rows, use_threads=False):
+                table.write(batch)
+            return table.finish()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError("The Parquet file is damaged or of an unknown kind: write it once more.") from error
+
+
+def _check_size(metadata: Any, packed: int, limits: ReadLimits) -> None:
+    """Refuse what the footer says is too large. Pages are unpacked in memory, so columns must come in parts."""
+    if not metadata.num_columns or not metadata.num_rows:
+        raise DataError("The Parquet file holds no rows: a dataset needs at least one.")
+    cells = metadata.num_rows * metadata.num_columns
+    if cells > limits.max_bytes:
+        raise TooLarge("max_bytes", limits.max_bytes, "The table is too large")
+    if cells > max(limits.free_bytes, packed * limits.max_ratio):
+        raise TooLarge("max_ratio", limits.max_ratio, "The table has suspiciously many cells for its size")
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        for column in range(group.num_columns):
+            if group.column(column).total_uncompressed_size > limits.max_part_bytes:
+                sentence = "A row group of the Parquet file is too large: write it in smaller row groups"
+                raise TooLarge("max_part_bytes", limits.max_part_bytes, sentence)
+
+
+def _numeric(kind: Any) -> np.dtype[Any] | None:
+    """The NumPy type of a column, or None if it holds no plain numbers."""
+    from pyarrow import types  # noqa: PLC0415
+
+    if types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind):
+        dtype: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
+        return dtype
+    return None
+
+
+class _Table:
+    def __init__(self, schema: Any, into: Path, options: ReadOptions, limits: ReadLimits) -> None:
+        self._bad = BadRows()
+        self._row = 1
+        budget = Budget(limits.max_bytes)
+        self._roles = assign_roles(schema.names, len(schema.names), options, limits)
+        self._types = [_numeric(field.type) for field in schema]
+        self._at = self._roles.of("feature")
+        self._targets = self._roles.of("target")
+        for at in self._at + (self._targets if len(self._targets) > 1 else []):
+            if self._types[at] is None:
+                raise DataError(
+                    f"The column {shown(schema.names[at])} of type {schema.field(at).type} holds no numbers: "
+                    'give it the role "ignore" in options.columns, or turn it into numbers.'
+                )
+        stored = [stored_dtype(kind) for at in self._at if (kind := self._types[at]) is not None]
+        self._dtype: np.dtype[Any] = np.result_type(*stored)
+        names = [self._roles.names[at] for at in self._at]
+        shape = input_shape((len(names),), options)
+        self._features = Features(into, shape, self._dtype, options, budget, self._bad, lambda at: (names[at], None))
+        self._target = self._make_target(into, options, limits, budget)
+        self._side = [
+            (at, SideColumn(into, index, column.name, column.role, budget, self._bad))
+            for index, (at, column) in enumerate(self._roles.columns())
+            if column.role in SIDE_ROLES
+        ]
+
+    def _make_target(
+        self, into: Path, options: ReadOptions, limits: ReadLimits, budget: Budget
+    ) -> JsonTarget | ArrayLabels | ArrayValues:
+        name = self._roles.names[self._targets[0]]
+        kind = self._types[self._targets[0]]
+        if len(self._targets) > 1:
+            shape: tuple[int, ...] = (len(self._targets),)
+            return array_target(into, name, np.dtype(np.float64), shape, options.kind, limits, budget, self._bad)
+        if kind is None:
+            return JsonTarget(into, name, options.kind, limits, budget, self._bad)
+        return array_target(into, name, kind, (), options.kind, limits, budget, self._bad)
+
+    def write(self, batch: Any) -> None:
+        """Append a record batch."""
+        x = np.empty((batch.num_rows, len(self._at)), dtype=self._dtype)
+        for place, at in enumerate(self._at):
+            x[:, place] = self._numbers(batch.column(at), at)
+        self._features.write(x)
+        if isinstance(self._target, JsonTarget):
+            self._target.write(self._row, batch.column(self._targets[0]).to_pylist())
+        else:
+            columns = [self._numbers(batch.column(at), at) for at in self._targets]
+            self._target.write(columns[0] if len(columns) == 1 else np.stack(columns, axis=1).astype(np.float64))
+        for at, side in self._side:
+            side.write(self._row, batch.column(at).to_pylist())
+        self._row += batch.num_rows
+
+    def _numbers(self, column: Any, at: int) -> NDArray[Any]:
+        """A column's numbers; missing ones, and integers that would not survive as floats, are noted."""
+        name = self._roles.names[at]
+        if column.null_count:
+            for index in np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)):
+                self._bad.add(self._row + int(index), name, "The cell is empty: fill it in or leave the row out.")
+            column = column.fill_null(self._types[at] != np.bool_ and 0)
+        values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        if values.dtype.kind in "iu" and (at in self._at or len(self._targets) > 1):
+            for index in np.flatnonzero(inexact_integers(values, values.astype(np.float64))):
+                self._bad.add(self._row + int(index), name, inexact(values[index]))
+        return values
+
+    def finish(self) -> DataSchema:
+        """Finish all files; raises DataError if any row was bad."""
+        self._bad.check()
+        rows = self._features.close()
+        for _, side in self._side:
+            side.close()
+        return DataSchema(
+            rows=rows,
+            input_shape=self._features.shape,
+            input_dtype=self._features.dtype,
+            target=self._target.finish(),
+            columns=tuple(column for _, column in self._roles.columns()),
+        )

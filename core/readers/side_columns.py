@@ -1,0 +1,77 @@
+"""Columns kept beside x and y for later use: sample weights, groups and masks.
+
+Column i of `DataSchema.columns`, if it has one of these roles, is the file `columns/<i>.npy`, one value per row:
+weight: float64, finite and not negative; mask: uint8, 0 or 1; group: int64, equal for rows of one group (the first
+8 bytes of the BLAKE2b digest of its text, so that memory does not grow with the number of groups).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.readers.arrays import ArrayWriter, Budget
+from core.readers.errors import BadRows, shown
+from core.readers.numbers import parse
+from core.readers.streams import is_text
+
+SIDE_ROLES = ("weight", "group", "mask")
+DTYPES = {"weight": np.float64, "group": np.int64, "mask": np.uint8}
+FLAGS = {"0": 0, "1": 1, "false": 0, "true": 1}
+
+
+class SideColumn:
+    """One such column in the making."""
+
+    def __init__(self, folder: Path, index: int, name: str, role: str, budget: Budget, bad: BadRows) -> None:
+        (folder / "columns").mkdir(exist_ok=True)
+        self._name = name
+        self._role = role
+        self._bad = bad
+        self._writer = ArrayWriter(folder / "columns" / f"{index}.npy", (), DTYPES[role], budget)
+
+    def write(self, row: int, cells: Sequence[object]) -> None:
+        """Append cells, text or JSON scalars, the first of which stands in data row `row`."""
+        texts = [_text(cell).strip(" \t") for cell in cells]
+        match self._role:
+            case "weight":
+                self._writer.write(self._weights(row, texts))
+            case "mask":
+                self._writer.write(self._flags(row, texts))
+            case _:
+                self._writer.write(self._groups(row, texts))
+
+    def _weights(self, row: int, texts: list[str]) -> NDArray[np.float64]:
+        values, flaws = parse(texts)
+        for flaw in flaws:
+            self._bad.add(row + flaw.index, self._name, flaw.reason)
+        for index in np.flatnonzero(values < 0):
+            self._bad.add(row + int(index), self._name, f"The weight {texts[index]} is negative: use 0 or more.")
+        return values
+
+    def _flags(self, row: int, texts: list[str]) -> NDArray[np.uint8]:
+        flags = [FLAGS.get(text.lower(), 2) for text in texts]
+        for index, flag in enumerate(flags):
+            if flag == 2:
+                self._bad.add(row + index, self._name, f"The mask {shown(texts[index])} is neither 0 nor 1.")
+        return np.array(flags, dtype=np.uint8)
+
+    def _groups(self, row: int, texts: list[str]) -> NDArray[np.int64]:
+        for index, text in enumerate(texts):
+            if not text or not is_text(text):
+                self._bad.add(row + index, self._name, "The group is empty or not UTF-8 text: fill it in.")
+        digests = (blake2b(text.encode("utf-8", "replace"), digest_size=8).digest() for text in texts)
+        return np.array([int.from_bytes(digest, "little", signed=True) for digest in digests], dtype=np.int64)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()
+
+
+def _text(cell: object) -> str:
+    return cell if isinstance(cell, str) else "" if cell is None else json.dumps(cell)
