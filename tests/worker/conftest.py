@@ -1,0 +1,172 @@
+"""Real worker processes over a real store and a real broker."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from core.data import Dataset
+from core.estimate import check
+from core.schema import ClassTarget, DataSchema
+from core.training_spec import TrainingSpec
+from store.blobs import Blobs
+from store.database import Database
+from store.datasets import Datasets
+from store.jobs import Jobs
+from store.lifecycle import OVER
+from store.migrate import migrate
+from store.models import Models
+from store.queue import Doorbell
+from store.records import JobRecord
+from standalone.lifeline import dies_with_parent
+
+TENANT = "default"
+LEASE_S = 3.0
+
+
+class Plant:
+    """A store with a dataset of two rings, and workers to be started over it."""
+
+    def __init__(self, database_url: str, broker_url: str, folder: Path) -> None:
+        self.folder = folder
+        self.database_url, self.broker_url = database_url, broker_url
+        self.database = Database(database_url)
+        migrate(self.database)
+        self.blobs = Blobs(self.database, f"file://{folder / 'blobs'}", folder / "cache")
+        self.datasets = Datasets(self.database, self.blobs)
+        self.jobs = Jobs(self.database)
+        self.models = Models(self.database, self.blobs)
+        self.bell = Doorbell(broker_url)
+        self.dataset = self._add_rings()
+
+    def _add_rings(self, rows: int = 600) -> str:
+        draw = np.random.default_rng(7)
+        labels = np.arange(rows) % 2
+        angle, radius = draw.uniform(0, 2 * np.pi, rows), 1.0 + labels + draw.normal(0, 0.1, rows)
+        x = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+        schema = DataSchema(rows=rows, input_shape=(2,), input_dtype="float64", target=ClassTarget(classes=(0, 1)))
+        folder = self.folder / "rings"
+        folder.mkdir()
+        Dataset(schema, x, labels.astype(np.int32)).save(folder)
+        return self.datasets.add(TENANT, "rings", folder, schema).id
+
+    def submit(self, *, ring: bool = True, **changes: object) -> str:
+        body: dict[str, object] = {
+            "dataset": self.dataset,
+            "validation": {"fraction": 0.25},
+            "network": {
+                "layers": [{"type": "dense", "units": 16}, {"type": "tanh"}, {"type": "dense", "units": 2}],
+            },
+            "loss": {"type": "cross_entropy"},
+            "optimizer": {"type": "sgd", "learning_rate": 0.2, "momentum": 0.9},
+            "epochs": 5,
+        }
+        spec = TrainingSpec.model_validate(body | changes)
+        estimate = check(spec, self.datasets.get(TENANT, self.dataset).schema, None)
+        job_id = self.jobs.submit(TENANT, spec, estimate).job.id
+        if ring:
+            self.bell.ring(job_id)
+        return job_id
+
+    def job(self, job_id: str) -> JobRecord:
+        return self.jobs.get(TENANT, job_id)
+
+    def wait(self, job_id: str, until: Callable[[JobRecord], bool], timeout_s: float = 30.0) -> JobRecord:
+        deadline = time.monotonic() + timeout_s
+        while not until(job := self.job(job_id)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{job}\n{self.events(job_id)}\n{self.logs()}")
+            time.sleep(0.02)
+        return job
+
+    def wait_over(self, job_id: str, timeout_s: float = 30.0) -> JobRecord:
+        return self.wait(job_id, lambda job: job.status in OVER, timeout_s)
+
+    def events(self, job_id: str) -> list[str]:
+        return [event.type for event in self.jobs.events(TENANT, job_id)]
+
+    def digest(self, job_id: str) -> str:
+        """The digest of a job's last checkpoint."""
+        job = self.job(job_id)
+        assert job.checkpoint_id is not None
+        return self.jobs.checkpoint(TENANT, job.checkpoint_id).digest
+
+    def metrics(self, job_id: str) -> list[dict[str, object]]:
+        """The metric rows without their timings."""
+        timings = {"seconds", "examples_per_s"}
+        rows = self.jobs.metrics(TENANT, job_id)
+        return [{name: value for name, value in row.items() if name not in timings} for row in rows]
+
+    def logs(self) -> str:
+        return "\n".join(path.read_text()[-4000:] for path in self.folder.glob("worker-*.log"))
+
+    @contextmanager
+    def worker(self, **settings: str) -> Iterator[psutil.Process]:
+        """A worker process; killed at the end if it still runs."""
+        environment = os.environ | {
+            "NUDGE_DATA": str(self.folder),
+            "DATABASE_URL": self.database_url,
+            "BROKER_URL": self.broker_url,
+            "NUDGE_LEASE_S": str(LEASE_S),
+            "NUDGE_RENEW_S": "0.5",
+            "NUDGE_RESCUE_S": "0.5",
+            "NUDGE_CONCURRENCY": "1",
+            **settings,
+        }
+        number = len(list(self.folder.glob("worker-*.log")))
+        with (self.folder / f"worker-{number}.log").open("w") as log:
+            command = [sys.executable, "-m", "worker"]
+            child = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=subprocess.STDOUT, preexec_fn=dies_with_parent(signal.SIGKILL)
+            )
+        process = psutil.Process(child.pid)
+        try:
+            yield process
+        finally:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+                try:
+                    child.wait(15)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+                    raise
+
+    def trainers(self, worker: psutil.Process) -> list[psutil.Process]:
+        """The trainer processes of a worker: the grandchildren that its warm parent forked."""
+        return [trainer for parent in worker.children() for trainer in parent.children()]
+
+    def wait_trainer(self, worker: psutil.Process) -> psutil.Process:
+        deadline = time.monotonic() + 20
+        while not (found := self.trainers(worker)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(self.logs())
+            time.sleep(0.01)
+        return found[0]
+
+    def close(self) -> None:
+        self.bell.close()
+        self.database.dispose()
+
+
+@pytest.fixture
+def plant(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Plant]:
+    opened = Plant(database_url, broker_url, tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def lone_plant(tmp_path: Path) -> Iterator[Plant]:
+    """A plant on SQLite without any broker."""
+    opened = Plant(f"sqlite:///{tmp_path / 'nudge.db'}", "", tmp_path)
+    yield opened
+    opened.close()

@@ -1,0 +1,211 @@
+"""A job's way through a real worker: to its end, and around everything that can stop it."""
+
+import signal
+import time
+
+import psutil
+
+from tests.worker.conftest import LEASE_S, TENANT, Plant
+
+LONG = {"epochs": 400, "checkpoints": {"every_epochs": 1, "keep": 2}}
+
+
+def test_a_job_trains_to_its_end(plant: Plant) -> None:
+    with plant.worker():
+        job = plant.wait_over(plant.submit())
+    assert job.status == "succeeded", job.status_reason
+    assert (job.epoch, job.attempt, job.fraction) == (5, 1, 1.0)
+    rows = plant.jobs.metrics(TENANT, job.id)
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+    assert rows[-1]["validation_accuracy"] is not None
+    events = plant.events(job.id)
+    assert events[:3] == ["queued", "started", "epoch"]
+    assert events[-1] == "succeeded"
+    assert events.count("epoch") == 5
+    assert job.model_id is not None
+    model = plant.models.get(TENANT, job.model_id)
+    assert model.checkpoint_id == job.checkpoint_id
+    assert model.digest == plant.digest(job.id)
+
+
+def test_ten_bells_for_one_job_start_it_once(plant: Plant) -> None:
+    with plant.worker(), plant.worker():
+        job_id = plant.submit(ring=False, epochs=50)
+        for _ in range(10):
+            plant.bell.ring(job_id)
+        assert plant.wait_over(job_id).status == "succeeded"
+    assert plant.events(job_id).count("started") == 1
+
+
+def test_a_worker_without_a_broker_looks_at_the_queue(lone_plant: Plant) -> None:
+    with lone_plant.worker():
+        ids = [lone_plant.submit() for _ in range(3)]
+        assert [lone_plant.wait_over(job_id).status for job_id in ids] == ["succeeded"] * 3
+
+
+def test_a_job_whose_bell_never_rang_is_found(plant: Plant) -> None:
+    with plant.worker(NUDGE_OVERDUE_S="1"):
+        assert plant.wait_over(plant.submit(ring=False)).status == "succeeded"
+
+
+def test_the_queue_is_worked_off_in_order_of_priority(plant: Plant) -> None:
+    ids = {priority: plant.submit(priority=priority, epochs=2) for priority in (0, -5, 5)}
+    with plant.worker():
+        jobs = {priority: plant.wait_over(job_id) for priority, job_id in ids.items()}
+    started = {priority: job.started_at for priority, job in jobs.items()}
+    assert sorted(started, key=lambda priority: started[priority] or 0, reverse=False) == [5, 0, -5]
+
+
+def test_a_killed_trainer_costs_nothing_but_time(plant: Plant) -> None:
+    with plant.worker() as worker:
+        calm = plant.submit(**LONG)
+        assert plant.wait_over(calm).status == "succeeded"
+        hit = plant.submit(**LONG)
+        plant.wait(hit, lambda job: job.epoch >= 1)
+        plant.wait_trainer(worker).kill()
+        job = plant.wait_over(hit)
+    assert (job.status, job.attempt) == ("succeeded", 2)
+    assert plant.events(hit).count("rescued") == 1
+    assert plant.digest(hit) == plant.digest(calm)
+    assert plant.metrics(hit) == plant.metrics(calm)
+
+
+def test_a_killed_worker_leaves_no_process_and_another_one_goes_on(plant: Plant) -> None:
+    with plant.worker() as first:
+        calm = plant.submit(**LONG)
+        assert plant.wait_over(calm).status == "succeeded"
+        hit = plant.submit(**LONG)
+        plant.wait(hit, lambda job: job.epoch >= 1)
+        plant.wait_trainer(first)
+        family = first.children(recursive=True)
+        first.kill()
+        assert psutil.wait_procs(family, timeout=5)[1] == []
+    began = time.monotonic()
+    with plant.worker():
+        job = plant.wait_over(hit)
+    assert (job.status, job.attempt) == ("succeeded", 2)
+    assert time.monotonic() - began > LEASE_S
+    assert plant.digest(hit) == plant.digest(calm)
+    assert plant.metrics(hit) == plant.metrics(calm)
+
+
+def test_an_owner_that_was_frozen_past_its_lease_writes_nothing(plant: Plant) -> None:
+    with plant.worker() as frozen:
+        hit = plant.submit(**LONG)
+        plant.wait(hit, lambda job: job.epoch >= 1)
+        family = [frozen, *frozen.children(recursive=True)]
+        for process in family:
+            process.suspend()
+        try:
+            with plant.worker():
+                job = plant.wait_over(hit)
+        finally:
+            for process in family:
+                process.resume()
+        time.sleep(1.0)
+        after = plant.job(hit)
+    assert (job.status, job.attempt) == ("succeeded", 2)
+    assert after == job
+    assert len(plant.metrics(hit)) == 400
+
+
+def test_sigterm_releases_the_job_with_its_checkpoint(plant: Plant) -> None:
+    with plant.worker() as worker:
+        hit = plant.submit(**LONG)
+        plant.wait(hit, lambda job: job.epoch >= 1)
+        began = time.monotonic()
+        worker.terminate()
+        worker.terminate()  # a second one is harmless
+        worker.wait(10)
+        assert time.monotonic() - began < 10
+    job = plant.job(hit)
+    assert (job.status, plant.events(hit)[-1]) == ("queued", "released")
+    epoch = job.epoch
+    with plant.worker(NUDGE_OVERDUE_S="0"):
+        job = plant.wait_over(hit)
+        calm = plant.submit(**LONG)
+        plant.wait_over(calm)
+    assert job.epoch > epoch
+    assert plant.digest(hit) == plant.digest(calm)
+    assert plant.metrics(hit) == plant.metrics(calm)
+
+
+def test_cancel_stops_a_running_job_soon(plant: Plant) -> None:
+    with plant.worker() as worker:
+        hit = plant.submit(epochs=100_000)
+        plant.wait(hit, lambda job: job.epoch >= 1)
+        plant.jobs.cancel(TENANT, hit)
+        job = plant.wait_over(hit, timeout_s=5)
+        assert job.status == "cancelled"
+        assert plant.wait_over(plant.submit()).status == "succeeded"
+        assert plant.trainers(worker) == []
+
+
+def test_pause_keeps_a_checkpoint_and_resume_goes_on_from_it(plant: Plant) -> None:
+    with plant.worker():
+        hit = plant.submit(**LONG)
+        plant.wait(hit, lambda job: job.epoch >= 1)
+        plant.jobs.pause(TENANT, hit)
+        paused = plant.wait(hit, lambda job: job.status != "running", timeout_s=5)
+        assert paused.status == "paused"
+        plant.jobs.resume(TENANT, hit)
+        plant.bell.ring(hit)
+        job = plant.wait_over(hit)
+        calm = plant.submit(**LONG)
+        plant.wait_over(calm)
+    assert (job.status, job.attempt) == ("succeeded", 2)
+    assert plant.digest(hit) == plant.digest(calm)
+    assert plant.metrics(hit) == plant.metrics(calm)
+
+
+def test_a_diverging_run_fails_and_names_the_epoch(plant: Plant) -> None:
+    with plant.worker():
+        hit = plant.submit(
+            network={"layers": [{"type": "dense", "units": 2}]},
+            loss={"type": "quadratic"},
+            optimizer={"type": "sgd", "learning_rate": 1e6},
+        )
+        job = plant.wait_over(hit)
+    assert job.status == "failed"
+    assert job.status_reason is not None
+    assert job.status_reason.startswith("diverged: ")
+    assert "epoch 1" in job.status_reason
+    last = plant.jobs.events(TENANT, hit)[-1]
+    assert (last.type, last.data["reason"], last.data["epoch"]) == ("failed", "diverged", 1)
+
+
+def test_a_runtime_limit_ends_the_job(plant: Plant) -> None:
+    with plant.worker():
+        job = plant.wait_over(plant.submit(epochs=100_000, limits={"runtime_s": 1}))
+    assert job.status == "failed"
+    assert job.status_reason is not None
+    assert job.status_reason.startswith("runtime_limit: ")
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(plant: Plant) -> None:
+    with plant.worker() as worker:
+        hit = plant.submit(**LONG)
+        plant.wait(hit, lambda job: job.epoch >= 3)
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(10)
+    newest, before = plant.jobs.checkpoints(TENANT, hit)[:2]
+    assert newest.epoch >= before.epoch
+    _damage(plant, newest.blob)
+    with plant.worker(NUDGE_OVERDUE_S="0"):
+        job = plant.wait_over(hit)
+        calm = plant.submit(**LONG)
+        plant.wait_over(calm)
+    assert job.status == "succeeded"
+    assert plant.digest(hit) == plant.digest(calm)
+    assert plant.metrics(hit) == plant.metrics(calm)
+
+
+def _damage(plant: Plant, digest: str) -> None:
+    from sqlalchemy import update
+
+    from store import tables
+
+    with plant.database.transaction() as connection:
+        statement = update(tables.blob).where(tables.blob.c.digest == digest).values(content=b"not what it was")
+        assert connection.execute(statement).rowcount == 1
