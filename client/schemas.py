@@ -89,7 +89,7 @@ class JobRecord(Record):
     status: str
     status_reason: str | None = None
     spec: dict[str, Any]
-    estimate: Estimate | None = None
+    estimate: Estimate
     attempt: int = 0
     progress: Progress
     metrics: Epoch | None = None

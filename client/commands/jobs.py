@@ -48,7 +48,7 @@ def show(terminal: Terminal, job: str) -> None:
             "status": record.status,
             "reason": record.status_reason,
             "last epoch": line_of(metrics, record.progress.epochs) if metrics else None,
-            "parameters": f"{record.estimate.parameters:,}" if record.estimate else None,
+            "parameters": f"{record.estimate.parameters:,}",
             "dataset": record.spec.get("dataset"),
             "checkpoint": record.checkpoint,
             "model": record.model,

@@ -6,6 +6,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from client.display import percent
 from client.guesses import beside, guesses, is_picture
 from client.inputs import read
 from client.models import Model
