@@ -28,7 +28,7 @@ from client.schemas import (
     Page,
     Prediction,
     Predictions,
-    Rows,
+    Row,
 )
 
 __all__ = [
@@ -48,6 +48,6 @@ __all__ = [
     "Page",
     "Prediction",
     "Predictions",
-    "Rows",
+    "Row",
     "UnreachableError",
 ]

@@ -1,5 +1,6 @@
 """Datasets: upload, list, look into, delete."""
 
+import builtins
 import gzip
 import io
 import json
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from client.arrays import to_list, to_npy
-from client.schemas import Dataset, Page, Rows
+from client.schemas import Dataset, Page, Row
 from client.transport import Transport
 
 ENDINGS = {
@@ -89,10 +90,10 @@ class Datasets:
             if cursor is None:
                 return
 
-    def rows(self, dataset: str, offset: int = 0, limit: int = 10) -> Rows:
-        """Rows `offset` to `offset + limit` of a dataset."""
+    def rows(self, dataset: str, offset: int = 0, limit: int = 10) -> builtins.list[Row]:
+        """The rows from number `offset` on, `limit` at most; fewer where they are very wide."""
         answer = self._transport.get(f"/v1/datasets/{dataset}/rows", offset=offset, limit=limit)
-        return Rows.model_validate_json(answer.content)
+        return Page[Row].model_validate_json(answer.content).data
 
     def delete(self, dataset: str) -> None:
         """Delete a dataset; refused (409) while a job uses it."""

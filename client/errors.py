@@ -75,8 +75,7 @@ class JobError(NudgeError):
 
 def _finding(error: dict[str, Any]) -> Finding:
     place = str(error.get("pointer") or "")
-    if not place and error.get("row") is not None:
-        place = f"row {error['row']}"
-        if error.get("column") is not None:
-            place += f", column {error['column']}"
+    if error.get("row") is not None:
+        column = error.get("column")
+        place = f"row {error['row']}" + (f", column {column}" if column is not None else "")
     return Finding(place, str(error.get("detail") or error.get("reason") or ""))

@@ -41,12 +41,12 @@ class Dataset(Record):
     created_at: datetime
 
 
-class Rows(Record):
-    """Some rows of a dataset, as uploaded: inputs `x` and targets `y`."""
+class Row(Record):
+    """One row of a dataset: its number, the input `x` as it is stored, the target `y` as it was uploaded."""
 
-    offset: int = 0
-    x: list[Any]
-    y: list[Any]
+    row: int
+    x: Any
+    y: Any
 
 
 class Estimate(Record):

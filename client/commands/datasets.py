@@ -116,9 +116,9 @@ def rows(terminal: Terminal, dataset: str, offset: int, limit: int) -> None:
     """Show some rows; small pictures are drawn."""
     found = terminal.client().datasets.rows(dataset, offset, limit)
     if terminal.json:
-        terminal.document(found.to_json())
+        terminal.document([row.to_json() for row in found])
         return
-    for number, (x, y) in enumerate(zip(found.x, found.y, strict=True), start=offset):
+    for number, x, y in ((row.row, row.x, row.y) for row in found):
         if is_picture(x):
             terminal.out.print(f"row {number}: [bold]{escape(str(y))}[/]")
             terminal.out.print(drawn(x, colour=terminal.out.color_system is not None), end="\n\n")
