@@ -83,7 +83,7 @@ def test_without_a_password_nothing_starts() -> None:
 
 def test_no_secret_stands_in_the_file() -> None:
     for line in TEXT.splitlines():
-        for credential in re.findall(r"://[^/\s]*:(\S+)@|(?:PASSWORD|SECRET|TOKEN|KEY): (\S+)", line):
+        for credential in re.findall(r"://[^/:\s]*:(.+)@|(?:PASSWORD|SECRET|TOKEN|KEY): (\S+)", line):
             assert "".join(credential).startswith("${"), line
 
 
