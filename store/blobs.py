@@ -141,8 +141,10 @@ class Blobs:
         try:
             if self._folder is None:
                 filesystem, root = self._remote
-                if not filesystem.exists(f"{root}/{_place(digest)}"):
-                    filesystem.put_file(str(source), f"{root}/{_place(digest)}")
+                place = f"{root}/{_place(digest)}"
+                if not filesystem.exists(place):
+                    filesystem.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
+                    filesystem.put_file(str(source), place)
                 return
             target = self._folder / _place(digest)
             if target.exists() and target.stat().st_size == source.stat().st_size:
