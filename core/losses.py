@@ -71,7 +71,8 @@ class MeanSquaredError(Loss):
         return costs
 
     def backward(self, a: Array, y: Array, room: Array) -> Array:
-        return np.multiply(room, 2 / room.shape[1], out=room)
+        room *= 2 / room.shape[1]
+        return room
 
 
 class CrossEntropy(Loss):

@@ -103,15 +103,17 @@ class Network:
         """Every piece of the state, in order."""
         return (piece for at in self.layers for piece in at.state)
 
-    def draw(self, seed: int, dtype: str) -> tuple[Array, Array]:
-        """Fresh theta and state."""
-        theta, state = np.empty(self.size, dtype), np.empty(self.state_size, dtype)
+    def allocate(self, dtype: str) -> tuple[Array, Array]:
+        """Room for theta and state, without values."""
+        return np.empty(self.size, dtype), np.empty(self.state_size, dtype)
+
+    def draw(self, seed: int, theta: Array, state: Array) -> None:
+        """Fill theta and state with their first values."""
         for vector, pieces in (theta, self.parameters()), (state, self.state()):
             for index, piece in enumerate(pieces):
                 shape, initializer, fan_in, fan_out = piece.variable
                 random = Random(seed, Purpose.PARAMETERS, layer=index)
                 piece.of(vector)[...] = initializer.draw(random, shape, fan_in, fan_out)
-        return theta, state
 
     def forward(self, x: Array, contexts: Sequence[Context]) -> Array:
         """The output (n, *output_shape) for inputs x (n, *input_shape)."""

@@ -1,0 +1,116 @@
+"""A training run at rest: everything needed to go on exactly, or to predict, as one safetensors file.
+
+Parameters, running state, optimizer memory, fitted preprocessing and partial sums are tensors with speaking names; the
+rest is one JSON text in the file's metadata. Two runs that compute the same give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from core.layers.layer import Array
+from core.schema import DataSchema
+
+FORMAT = 1
+_KEY = "nudge"
+CLOCKS = ("seconds", "examples_per_s")  # the metrics that depend on the machine, which no checkpoint keeps
+
+
+class CheckpointDamaged(Exception):
+    """Bytes that are not a whole, unchanged checkpoint."""
+
+
+class CheckpointMismatch(Exception):
+    """A checkpoint of another run than the one that is to go on."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """epoch: finished epochs. step: batches done of the epoch after them.
+
+    spec: the run's identity (`TrainingSpec.identity`). preprocessing: the fitted steps, their arrays among the tensors.
+    best, best_epoch: the value that counts as best so far (None before the first epoch) and the epoch it is from.
+    metrics: of the last finished epoch, without timings.
+    """
+
+    epoch: int
+    step: int
+    spec: dict[str, Any]
+    schema: DataSchema
+    preprocessing: list[dict[str, object]]
+    tensors: Mapping[str, Array]
+    best: float | None = None
+    best_epoch: int = 0
+    metrics: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """ "sha256:..." over tensors, position and spec: the same for every run that computes the same."""
+        position = {name: getattr(self, name) for name in ("epoch", "step", "best", "best_epoch")}
+        total = hashlib.sha256(_canonical({"position": position, "spec": self.spec}))
+        for name, tensor in sorted(self.tensors.items()):
+            total.update(f"\n{name} {tensor.dtype.str} {tensor.shape}\n".encode())
+            total.update(np.ascontiguousarray(tensor).data)
+        return f"sha256:{total.hexdigest()}"
+
+    def group(self, prefix: str) -> dict[str, Array]:
+        """The tensors whose names begin with `prefix`, named by the rest."""
+        return {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
+
+    def to_bytes(self) -> bytes:
+        """The safetensors file."""
+        told = {
+            "format": FORMAT,
+            "epoch": self.epoch,
+            "step": self.step,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "spec": self.spec,
+            "schema": self.schema.model_dump(mode="json"),
+            "preprocessing": self.preprocessing,
+            "metrics": self.metrics,
+            "digest": self.digest,
+        }
+        seal = hashlib.sha256(_canonical(told)).hexdigest()
+        tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
+        return save(tensors, {_KEY: _canonical({"seal": seal, **told}).decode()})
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Checkpoint:
+        """The inverse of `to_bytes`; raises CheckpointDamaged if a single bit is not as it was."""
+        try:
+            tensors = load(content)
+            header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+            told = json.loads(header["__metadata__"][_KEY])
+            seal, digest = told.pop("seal"), told["digest"]
+            if told["format"] != FORMAT or seal != hashlib.sha256(_canonical(told)).hexdigest():
+                raise CheckpointDamaged("The description in this checkpoint is damaged.")
+            checkpoint = cls(
+                epoch=told["epoch"],
+                step=told["step"],
+                spec=told["spec"],
+                schema=DataSchema.model_validate_json(json.dumps(told["schema"])),
+                preprocessing=told["preprocessing"],
+                tensors=tensors,
+                best=told["best"],
+                best_epoch=told["best_epoch"],
+                metrics=told["metrics"],
+            )
+        except (SafetensorError, ValidationError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointDamaged("This is not a checkpoint, or it is damaged.") from error
+        if checkpoint.digest != digest:
+            raise CheckpointDamaged("The tensors in this checkpoint are damaged.")
+        return checkpoint
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -1,0 +1,166 @@
+"""Does the training spec fit the data, and what will it cost? Answered before anything is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+import numpy as np
+
+from core.data import validation_rows
+from core.layers.layer import Layer
+from core.network import Network
+from core.schema import ClassTarget, DataSchema, class_key
+from core.spec import Finding, Spec, SpecError
+from core.training_spec import TrainingSpec, ValidationDataset, ValidationFraction
+from core.workspace import layout
+
+EVALUATION_ROWS = 256  # the batch of validation, whatever the batch of training
+_COUNTABLE = 2**62
+_MEMORY = 2**50  # a petabyte: beyond it the sizes are a mistake, whatever the machine
+
+
+class Estimate(Spec):
+    """The number of parameters, floating-point operations per epoch, and bytes of memory at the peak.
+
+    Memory-mapped data are not in it: the kernel may drop their pages at any time.
+    """
+
+    parameters: int
+    flops_per_epoch: int
+    memory_bytes: int
+
+
+def check(spec: TrainingSpec, schema: DataSchema, validation: DataSchema | None) -> Estimate:
+    """The cost of a run; raises SpecError, with all that does not fit, where it cannot run."""
+    network = Network.trace(spec.network.layers, schema.input_shape)
+    errors = [*_output(spec, network, schema), *_rows(spec, schema), *_validation(spec, schema, validation)]
+    if errors:
+        raise SpecError(errors)
+    estimate = _estimate(spec, network, schema, validation)
+    if estimate.memory_bytes > _MEMORY or estimate.flops_per_epoch > _COUNTABLE:
+        detail = (
+            f"With {estimate.parameters:,} parameters this would need {estimate.memory_bytes / 1e12:,.0f} TB of memory "
+            f"and {estimate.flops_per_epoch:.1e} operations per epoch: make the layers smaller."
+        )
+        raise SpecError([Finding("/network/layers", detail)])
+    return estimate
+
+
+def training_rows(spec: TrainingSpec, rows: int) -> int:
+    """How many of the dataset's rows are trained on."""
+    if isinstance(spec.validation, ValidationFraction):
+        return rows - validation_rows(rows, spec.validation.fraction)
+    return rows
+
+
+def _output(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterator[Finding]:
+    target, loss, last = schema.target, spec.loss, len(spec.network.layers) - 1
+    if not network.size:
+        yield Finding("/network/layers", 'There is nothing to learn here: add a {"type": "dense", ...} layer.')
+    if loss.classes_only and not isinstance(target, ClassTarget):
+        detail = (
+            f"{loss.type} is for classes, but the target of this dataset is real numbers: "
+            'use {"type": "mean_squared_error"} or {"type": "quadratic"}.'
+        )
+        yield Finding("/loss/type", detail)
+        return
+    shaped = _last_that_shapes(spec.network.layers)
+    if loss.logits and shaped is not None and spec.network.layers[shaped].probabilities:
+        name = spec.network.layers[shaped].type
+        detail = (
+            f"{loss.type} makes the probabilities itself: remove this {name} layer, so that the network ends in a "
+            "plain dense layer."
+        )
+        yield Finding(f"/network/layers/{shaped}", detail)
+    widths = loss.widths(target)
+    if network.output_shape not in {(width,) for width in widths}:
+        has = f"the dataset has {target.width} classes"
+        if not isinstance(target, ClassTarget):
+            has = f"the target of the dataset has {target.width}"
+        gives = " x ".join(map(str, network.output_shape))
+        detail = (
+            f"The last layer gives {gives} number{'s' * (network.output_shape != (1,))} per example but {has}: "
+            f'end with {{"type": "dense", "units": {widths[0]}}}.'
+        )
+        yield Finding(f"/network/layers/{last}", detail)
+
+
+def _last_that_shapes(layers: tuple[Layer, ...]) -> int | None:
+    """The last layer that decides what kind of numbers come out."""
+    shaping = (i for i in range(len(layers) - 1, -1, -1) if not layers[i].reshapes and not layers[i].stochastic)
+    return next(shaping, None)
+
+
+def _rows(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
+    rows = training_rows(spec, schema.rows)
+    if rows < 1:
+        detail = "With a part set aside for validation no row is left to train on: give the dataset more rows."
+        yield Finding("/validation/fraction", detail)
+    elif spec.batch_size > rows:
+        detail = f"The batch size is {spec.batch_size} but there are only {rows} training rows: use at most {rows}."
+        yield Finding("/batch_size", detail)
+    stopping = spec.early_stopping
+    if stopping is None:
+        return
+    if stopping.metric.startswith("validation") and spec.validation is None:
+        detail = f"{stopping.metric} is not measured without validation: set validation, or watch train_loss."
+        yield Finding("/early_stopping/metric", detail)
+    if stopping.metric.endswith("accuracy") and not isinstance(schema.target, ClassTarget):
+        detail = "There is no accuracy for real targets: watch a loss instead."
+        yield Finding("/early_stopping/metric", detail)
+
+
+def _validation(spec: TrainingSpec, schema: DataSchema, other: DataSchema | None) -> Iterator[Finding]:
+    at = "/validation/dataset"
+    if not isinstance(spec.validation, ValidationDataset) or other is None:
+        return
+    if other.input_shape != schema.input_shape:
+        shapes = (" x ".join(map(str, s.input_shape)) for s in (schema, other))
+        yield Finding(at, "Training examples are {} but validation examples are {}.".format(*shapes))
+    ours, theirs = schema.target, other.target
+    if isinstance(ours, ClassTarget) and isinstance(theirs, ClassTarget):
+        known = {class_key(label) for label in ours.classes}
+        strange = [label for label in theirs.classes if class_key(label) not in known]
+        if strange:
+            yield Finding(
+                at, f"It has {len(strange)} classes that the training data have not, such as {strange[0]!r:.80}."
+            )
+    elif ours.kind != theirs.kind:
+        yield Finding(at, f"Training targets are of kind {ours.kind} but validation targets of kind {theirs.kind}.")
+    elif ours.width != theirs.width:
+        yield Finding(at, f"Training targets are {ours.width} numbers wide but validation targets {theirs.width}.")
+
+
+def _estimate(spec: TrainingSpec, network: Network, schema: DataSchema, validation: DataSchema | None) -> Estimate:
+    itemsize = np.dtype(spec.dtype).itemsize
+    rows = training_rows(spec, schema.rows)
+    validated = 0 if spec.validation is None else schema.rows - rows
+    if isinstance(spec.validation, ValidationDataset) and validation is not None:
+        validated = validation.rows
+    vectors = 3 + len(spec.optimizer.memory())  # theta, gradient, room
+    resting = network.size * (1 + len(spec.optimizer.memory())) * itemsize
+    memory = network.size * vectors * itemsize + 2 * network.state_size * itemsize
+    memory += layout(network, spec.batch_size, spec.dtype, "train").bytes
+    memory += _batch_bytes(spec, schema, network, spec.batch_size)
+    if validated:
+        memory += layout(network, min(EVALUATION_ROWS, validated), spec.dtype, "predict").bytes
+        memory += _batch_bytes(spec, validation or schema, network, min(EVALUATION_ROWS, validated))
+    if spec.preprocessing.scale == "standard":
+        memory += 8 * prod(schema.input_shape) * 8
+    # The order of the rows with its shuffle, and a checkpoint with its bytes; then what NumPy takes in passing.
+    memory += 40 * rows + 16 * validated + 2 * resting + 4 * 2**20
+    forward = network.flops
+    return Estimate(
+        parameters=network.size,
+        flops_per_epoch=3 * forward * rows + forward * validated,
+        memory_bytes=memory,
+    )
+
+
+def _batch_bytes(spec: TrainingSpec, schema: DataSchema, network: Network, rows: int) -> int:
+    itemsize = np.dtype(spec.dtype).itemsize
+    raw = np.dtype(schema.input_dtype).itemsize
+    exact = raw if schema.input_dtype == "float64" else 0
+    inputs, outputs = prod(schema.input_shape), prod(network.output_shape)
+    return rows * (inputs * (raw + exact + itemsize) + outputs * 5 * itemsize + 32)

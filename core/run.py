@@ -1,0 +1,225 @@
+"""One training run in motion: all its arrays, and the single step that everything is about."""
+
+from __future__ import annotations
+
+from math import isfinite, sqrt
+
+import numpy as np
+
+from core.batches import Batches
+from core.checkpoint import Checkpoint, CheckpointMismatch
+from core.data import Dataset
+from core.estimate import EVALUATION_ROWS
+from core.layers.layer import Array
+from core.metrics import correct
+from core.network import Network
+from core.preprocessing import Preprocessing
+from core.random import Purpose, Random
+from core.schedules import rate_at
+from core.schema import ClassTarget
+from core.spec import Finding, SpecError
+from core.training_spec import TrainingSpec
+from core.workspace import Workspace
+
+
+class Diverged(Exception):
+    """The cost or the weights are no longer finite numbers; epoch and step count from 1."""
+
+    def __init__(self, epoch: int, step: int) -> None:
+        super().__init__(
+            f"Training diverged in epoch {epoch}, step {step}: the numbers grew beyond all bounds. "
+            "A smaller learning rate usually helps."
+        )
+        self.epoch = epoch
+        self.step = step
+
+
+class Run:
+    """Position, vectors and sums of a run. `epoch` counts finished epochs, `step` the batches done of the next."""
+
+    def __init__(self, spec: TrainingSpec, data: Dataset, resume: Checkpoint | None, start: Checkpoint | None) -> None:
+        self.spec = spec
+        self.data = data
+        self.network = Network.trace(spec.network.layers, data.schema.input_shape)
+        self.classes = isinstance(data.schema.target, ClassTarget)
+        self.epoch = self.step = self.best_epoch = 0
+        self.best: float | None = None
+        self.metrics: dict[str, float | None] = {}
+        self.sums = np.zeros(3)  # cost, rows said right, gradient norms: of the running epoch
+        self.theta, self.state = self.network.allocate(spec.dtype)
+        self.memory = {name: np.zeros_like(self.theta) for name in spec.optimizer.memory()}
+        if resume is not None:
+            self._restore(resume)
+        else:
+            self._begin(start)
+
+        self.steps = -(-len(data) // spec.batch_size)
+        self._gradient, self._room = np.zeros_like(self.theta), np.empty_like(self.theta)
+        self._workspace = Workspace(
+            self.network, spec.batch_size, "train", theta=self.theta, state=self.state, gradient=self._gradient
+        )
+        self.batches, self._difference = self._batches(data, spec.batch_size)
+        self._indices = data.indices()
+        self._order = self._indices[:0]
+
+    @property
+    def examples(self) -> int:
+        """Rows seen in the running epoch."""
+        return min(self.step * self.spec.batch_size, len(self.data))
+
+    def shuffle(self) -> None:
+        """Put the rows into the order of the running epoch."""
+        order = Random(self.spec.seed, Purpose.SHUFFLE, epoch=self.epoch).permutation(len(self._indices))
+        self._order = self._indices[order]
+
+    def advance(self) -> None:
+        """One step: forward, cost, backward, update."""
+        spec, loss = self.spec, self.spec.loss
+        x, y, labels = self.batches.load(self._order[self.examples :][: spec.batch_size])
+        n = len(x)
+        self._workspace.randomise(n, spec.seed, self.epoch, self.step)
+
+        a = self._workspace.forward(x)
+        difference = self._difference[:n]
+        cost = float(loss.forward(a, y, difference).sum(dtype=np.float64))
+        if not isfinite(cost):
+            raise Diverged(self.epoch + 1, self.step + 1)
+        hits = correct(a, labels, loss.threshold) if self.classes else 0
+
+        da = loss.backward(a, y, difference)
+        da *= 1 / n  # the cost of a batch is the mean over its examples
+        self._workspace.backward(da)
+        norm = _norm(self._gradient)
+        if not isfinite(norm):
+            raise Diverged(self.epoch + 1, self.step + 1)
+
+        count = self.epoch * self.steps + self.step
+        rate = self.rate(count)
+        spec.optimizer.step(
+            self.theta, self._gradient, tuple(self.memory.values()), self._room, rate=rate, count=count + 1
+        )
+        self.sums += cost, hits, norm
+        self.step += 1
+
+    def rate(self, count: int) -> float:
+        """The learning rate of the update with this number, from 0."""
+        return rate_at(self.spec.optimizer.learning_rate, count, self.steps, self.spec.epochs)
+
+    def finish_epoch(self) -> dict[str, float | None]:
+        """The training metrics of the epoch whose steps are done."""
+        if not np.isfinite(self.theta).all():
+            raise Diverged(self.epoch + 1, self.step)
+        cost, hits, norms = self.sums.tolist()
+        rows = len(self.data)
+        return {
+            "train_loss": cost / rows,
+            "train_accuracy": hits / rows if self.classes else None,
+            "validation_loss": None,
+            "validation_accuracy": None,
+            "learning_rate": self.rate((self.epoch + 1) * self.steps - 1),
+            "gradient_norm": norms / self.steps,
+        }
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything at this moment, copied."""
+        tensors = {piece.name: piece.of(self.theta).copy() for piece in self.network.parameters()}
+        tensors |= {f"state.{piece.name}": piece.of(self.state).copy() for piece in self.network.state()}
+        tensors |= {f"optimizer.{name}": vector.copy() for name, vector in self.memory.items()}
+        tensors |= {f"preprocessing.{name}": array for name, array in self.preprocessing.arrays.items()}
+        tensors["sums"] = self.sums.copy()
+        return Checkpoint(
+            epoch=self.epoch,
+            step=self.step,
+            spec=self.spec.identity(),
+            schema=self.data.schema,
+            preprocessing=self.preprocessing.to_json(),
+            tensors=tensors,
+            best=self.best,
+            best_epoch=self.best_epoch,
+            metrics=dict(self.metrics),
+        )
+
+    def _begin(self, start: Checkpoint | None) -> None:
+        self.preprocessing = Preprocessing.fit(self.spec.preprocessing, self.data)
+        if start is None:
+            self.network.draw(self.spec.seed, self.theta, self.state)
+        else:
+            load_weights(self.network, start, self.theta, self.state)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.spec != self.spec.identity():
+            raise CheckpointMismatch("This checkpoint is of a run with another spec.")
+        self.epoch, self.step = checkpoint.epoch, checkpoint.step
+        self.best, self.best_epoch = checkpoint.best, checkpoint.best_epoch
+        self.metrics = dict(checkpoint.metrics)
+        self.sums[...] = checkpoint.tensors["sums"]
+        load_weights(self.network, checkpoint, self.theta, self.state)
+        for name, vector in self.memory.items():
+            vector[...] = checkpoint.tensors[f"optimizer.{name}"]
+        self.preprocessing = Preprocessing.from_json(checkpoint.preprocessing, checkpoint.group("preprocessing."))
+
+    def _batches(self, data: Dataset, rows: int) -> tuple[Batches, Array]:
+        width = self.network.output_shape[0]
+        batches = Batches(data, self.preprocessing, rows=rows, width=width, dtype=self.spec.dtype)
+        return batches, np.empty((rows, width), self.spec.dtype)
+
+    def evaluation(self, data: Dataset) -> Evaluation:
+        """Measure the weights as they are on other data."""
+        batches, difference = self._batches(data, min(EVALUATION_ROWS, len(data)))
+        workspace = Workspace(self.network, len(difference), "predict", theta=self.theta, state=self.state)
+        return Evaluation(self, data, batches, workspace, difference)
+
+
+class Evaluation:
+    """Cost and accuracy over a dataset in evaluation mode, batch by batch."""
+
+    def __init__(self, run: Run, data: Dataset, batches: Batches, workspace: Workspace, difference: Array) -> None:
+        self._run, self._data, self._batches = run, data, batches
+        self._workspace, self._difference = workspace, difference
+        self._indices = data.indices()
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin again from the first row."""
+        self._done = self._hits = 0
+        self._cost = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether every row has been seen."""
+        return self._done == len(self._indices)
+
+    def advance(self) -> None:
+        """One batch."""
+        loss = self._run.spec.loss
+        indices = self._indices[self._done :][: len(self._difference)]
+        x, y, labels = self._batches.load(indices)
+        a = self._workspace.forward(x)
+        self._cost += float(loss.forward(a, y, self._difference[: len(x)]).sum(dtype=np.float64))
+        self._hits += correct(a, labels, loss.threshold) if self._run.classes else 0
+        self._done += len(x)
+        if not isfinite(self._cost):
+            raise Diverged(self._run.epoch + 1, self._run.step)
+
+    def metrics(self) -> dict[str, float | None]:
+        """Loss and accuracy over all rows."""
+        accuracy = self._hits / self._done if self._run.classes else None
+        return {"validation_loss": self._cost / self._done, "validation_accuracy": accuracy}
+
+
+def load_weights(network: Network, checkpoint: Checkpoint, theta: Array, state: Array) -> None:
+    """Copy parameters and state of a checkpoint of the same network; raises SpecError for another."""
+    for vector, pieces, prefix in (theta, network.parameters(), ""), (state, network.state(), "state."):
+        for piece in pieces:
+            tensor = checkpoint.tensors.get(prefix + piece.name)
+            if tensor is None or tensor.shape != piece.variable.shape:
+                detail = f"The checkpoint to begin from has other layers: it has no {piece.name} of this shape."
+                raise SpecError([Finding("/from_checkpoint", detail)])
+            piece.of(vector)[...] = tensor
+
+
+def _norm(g: Array) -> float:
+    square = float(np.dot(g, g))
+    if not isfinite(square):  # in float32 the square overflows long before the norm does
+        square = float(np.sum(np.square(g, dtype=np.float64)))
+    return sqrt(square)

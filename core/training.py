@@ -1,0 +1,156 @@
+"""fit: the whole training loop, as a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+
+from core.checkpoint import Checkpoint
+from core.data import Dataset, split
+from core.estimate import check
+from core.run import Diverged, Evaluation, Run
+from core.schema import ClassTarget
+from core.training_spec import TrainingSpec, ValidationFraction
+
+__all__ = ["Chunk", "Diverged", "Epoch", "fit"]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some steps further: `step` of `steps` in the running `epoch` (from 1). step == steps while validating."""
+
+    epoch: int
+    step: int
+    steps: int
+    examples_per_s: float
+    _take: Callable[[], Checkpoint] = field(repr=False)
+
+    def checkpoint(self) -> Checkpoint:
+        """The run at this point, exact in mid-epoch. To be called before the next step of the generator."""
+        return self._take()
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A finished epoch (from 1): its metrics, whether it is the best so far, whether early stopping ends the run."""
+
+    epoch: int
+    metrics: dict[str, float | None]
+    best: bool
+    stop: bool
+    _take: Callable[[], Checkpoint] = field(repr=False)
+
+    def checkpoint(self) -> Checkpoint:
+        """The run at this point. To be called before the next step of the generator."""
+        return self._take()
+
+
+def fit(
+    spec: TrainingSpec,
+    data: Dataset,
+    validation: Dataset | None = None,
+    resume: Checkpoint | None = None,
+    *,
+    start: Checkpoint | None = None,
+    chunk_s: float = 0.2,
+) -> Iterator[Chunk | Epoch]:
+    """Train, yielding a Chunk about every `chunk_s` seconds and an Epoch at each end.
+
+    `validation` is the dataset that the spec names; a fraction is split off here. `resume` goes on where a checkpoint
+    of the same run stands; `start` begins a new run with the weights of a checkpoint. Where the chunks fall, and how
+    often a run is resumed, never changes a bit of the weights or of the metrics (timings aside).
+
+    Raises SpecError where spec and data do not fit, CheckpointMismatch, and Diverged.
+    """
+    check(spec, data.schema, None if validation is None else validation.schema)
+    if isinstance(spec.validation, ValidationFraction):
+        data, validation = split(data, spec.validation.fraction, spec.seed)
+    elif spec.validation is None:
+        validation = None
+    elif validation is None:
+        raise ValueError("The spec names a validation dataset: pass it.")
+    elif isinstance(data.schema.target, ClassTarget):
+        validation = validation.with_classes(data.schema.target)
+
+    run = Run(spec, data, resume, start)
+    evaluation = None if validation is None else run.evaluation(validation)
+    while run.epoch < spec.epochs and not _stopped(run):
+        yield from _epoch(run, evaluation, chunk_s)
+
+
+def _epoch(run: Run, evaluation: Evaluation | None, chunk_s: float) -> Iterator[Chunk | Epoch]:
+    before = run.examples
+    training = validating = 0.0
+
+    def chunk() -> Chunk:
+        speed = (run.examples - before) / max(training, 1e-9)
+        return Chunk(run.epoch + 1, run.step, run.steps, speed, _taker(run))
+
+    run.shuffle()
+    while run.step < run.steps:
+        training += _work(run.advance, lambda: run.step == run.steps, chunk_s)
+        if run.step < run.steps:
+            yield chunk()
+    metrics = run.finish_epoch()
+    speed = (run.examples - before) / max(training, 1e-9)
+    if evaluation is not None:
+        evaluation.restart()
+        while not evaluation.over:
+            validating += _work(evaluation.advance, lambda: evaluation.over, chunk_s)
+            if not evaluation.over:
+                yield chunk()
+        metrics |= evaluation.metrics()
+
+    run.metrics = dict(metrics)
+    best = _is_best(run, metrics)
+    run.epoch, run.step = run.epoch + 1, 0
+    run.sums[...] = 0
+    if best:
+        run.best, run.best_epoch = metrics[_watched(run)], run.epoch
+    metrics |= {"examples_per_s": speed, "seconds": training + validating}
+    yield Epoch(run.epoch, metrics, best, _stopped(run), _taker(run))
+
+
+def _work(advance: Callable[[], None], over: Callable[[], bool], seconds: float) -> float:
+    """Advance until it is over or the time is up, at least once; returns the seconds it took."""
+    began = perf_counter()
+    with np.errstate(all="ignore"):  # what is not finite is looked for, and ends the run as Diverged
+        while True:
+            advance()
+            spent = perf_counter() - began
+            if over() or spent >= seconds:
+                return spent
+
+
+def _watched(run: Run) -> str:
+    """The metric that says which epoch is best."""
+    if run.spec.early_stopping is not None:
+        return run.spec.early_stopping.metric
+    return "train_loss" if run.spec.validation is None else "validation_loss"
+
+
+def _is_best(run: Run, metrics: dict[str, float | None]) -> bool:
+    name = _watched(run)
+    value = metrics[name]
+    if value is None or run.best is None:
+        return run.best is None
+    return value > run.best if name.endswith("accuracy") else value < run.best
+
+
+def _stopped(run: Run) -> bool:
+    stopping = run.spec.early_stopping
+    return stopping is not None and run.epoch - run.best_epoch >= stopping.patience
+
+
+def _taker(run: Run) -> Callable[[], Checkpoint]:
+    position = run.epoch, run.step
+
+    def take() -> Checkpoint:
+        if (run.epoch, run.step) != position:
+            raise RuntimeError("Training has gone on since: take a checkpoint before the next step.")
+        return run.checkpoint()
+
+    return take
