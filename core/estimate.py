@@ -141,10 +141,10 @@ def _estimate(spec: TrainingSpec, network: Network, schema: DataSchema, validati
     vectors = 3 + len(spec.optimizer.memory())  # theta, gradient, room
     resting = network.size * (1 + len(spec.optimizer.memory())) * itemsize
     memory = network.size * vectors * itemsize + 2 * network.state_size * itemsize
-    memory += layout(network, spec.batch_size, spec.dtype, "train").bytes
+    memory += layout(network, spec.batch_size, spec.dtype, backward=True).bytes
     memory += _batch_bytes(spec, schema, network, spec.batch_size)
     if validated:
-        memory += layout(network, min(EVALUATION_ROWS, validated), spec.dtype, "predict").bytes
+        memory += layout(network, min(EVALUATION_ROWS, validated), spec.dtype, backward=False).bytes
         memory += _batch_bytes(spec, validation or schema, network, min(EVALUATION_ROWS, validated))
     if spec.preprocessing.scale == "standard":
         memory += 8 * prod(schema.input_shape) * 8

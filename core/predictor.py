@@ -85,7 +85,7 @@ class Predictor:
     def _room(self) -> tuple[Workspace, Array]:
         found: tuple[Workspace, Array] | None = getattr(self._mine, "room", None)
         if found is None:
-            workspace = Workspace(self.network, BATCH, "predict", theta=self._theta, state=self._state)
+            workspace = Workspace(self.network, BATCH, theta=self._theta, state=self._state)
             found = self._mine.room = workspace, np.empty((BATCH, *self.input_shape), self._theta.dtype)
         return found
 

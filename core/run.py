@@ -56,7 +56,12 @@ class Run:
         self.steps = -(-len(data) // spec.batch_size)
         self._gradient, self._room = np.zeros_like(self.theta), np.empty_like(self.theta)
         self._workspace = Workspace(
-            self.network, spec.batch_size, "train", theta=self.theta, state=self.state, gradient=self._gradient
+            self.network,
+            spec.batch_size,
+            theta=self.theta,
+            state=self.state,
+            gradient=self._gradient,
+            training=True,
         )
         self.batches, self._difference = self._batches(data, spec.batch_size)
         self._indices = data.indices()
@@ -166,7 +171,7 @@ class Run:
     def evaluation(self, data: Dataset) -> Evaluation:
         """Measure the weights as they are on other data."""
         batches, difference = self._batches(data, min(EVALUATION_ROWS, len(data)))
-        workspace = Workspace(self.network, len(difference), "predict", theta=self.theta, state=self.state)
+        workspace = Workspace(self.network, len(difference), theta=self.theta, state=self.state)
         return Evaluation(self, data, batches, workspace, difference)
 
 

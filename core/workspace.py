@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from core.network import Network
 from core.random import Purpose, Random
 
 ALIGNMENT = 64
-Mode = Literal["predict", "train", "explain"]
 
 
 @dataclass(frozen=True)
@@ -33,22 +31,23 @@ class Layout:
     bytes: int
 
 
-def layout(network: Network, rows: int, dtype: str, mode: Mode) -> Layout:
+def layout(network: Network, rows: int, dtype: str, *, backward: bool, input_gradient: bool = False) -> Layout:
     """Where everything goes for batches of up to `rows`.
 
-    Outputs live until backward has used them ("predict": until the next layer has, so two places take turns); the
-    gradients that travel back take turns in two places. "explain" also wants the gradient of the network's input.
+    Outputs live until backward has used them; without backward, until the next layer has, so that two places take
+    turns. The gradients that travel back take turns in two places, down to the first layer that learns, or to the
+    network's input if its gradient is wanted.
     """
     arena = _Arena()
     itemsize = np.dtype(dtype).itemsize
     # Layers that write no output of their own pass a view along and take no turn.
     writers = [index for index, at in enumerate(network.layers) if not at.layer.reshapes]
     y_bytes = {i: prod((rows, *network.layers[i].output_shape)) * itemsize for i in writers}
-    if mode == "predict":
+    if not backward:
         ys, dxs = arena.in_turns(y_bytes), {}
     else:
         ys = {i: arena.reserve(bytes_) for i, bytes_ in y_bytes.items()}
-        first = network.first_learned + 1 if mode == "train" else 0
+        first = 0 if input_gradient else network.first_learned + 1
         dx_bytes = {i: prod((rows, *network.layers[i].input_shape)) * itemsize for i in writers if i >= first}
         dxs = arena.in_turns(dx_bytes)
     places = []
@@ -84,14 +83,24 @@ class Workspace:
     """
 
     def __init__(
-        self, network: Network, rows: int, mode: Mode, *, theta: Array, state: Array, gradient: Array | None = None
+        self,
+        network: Network,
+        rows: int,
+        *,
+        theta: Array,
+        state: Array,
+        gradient: Array | None = None,
+        training: bool = False,
+        input_gradient: bool = False,
     ) -> None:
+        """Over theta and state; with a `gradient` vector, which backward fills, also for backward."""
         self.network = network
-        self.gradient = gradient
-        self._theta, self._state = theta, state
+        self._theta, self._state, self._gradient = theta, state, gradient
         self._dtype = theta.dtype
-        self._mode = mode
-        self._layout = layout(network, rows, theta.dtype.name, mode)
+        self._training = training
+        self._first = 0 if input_gradient else network.first_learned
+        backward = gradient is not None
+        self._layout = layout(network, rows, theta.dtype.name, backward=backward, input_gradient=input_gradient)
         memory = np.empty(self._layout.bytes + ALIGNMENT, np.uint8)
         start = -memory.ctypes.data % ALIGNMENT
         self._arena = memory[start : start + self._layout.bytes]
@@ -110,9 +119,8 @@ class Workspace:
         return self.network.forward(x, self.contexts(len(x)))
 
     def backward(self, dy: Array) -> Array | None:
-        """Fill the gradient for the batch of the last forward; returns dx when explaining."""
-        first = self.network.first_learned if self._mode == "train" else 0
-        return self.network.backward(dy, self.contexts(len(dy)), first)
+        """Fill the gradient for the batch of the last forward; returns dC/dx where that is wanted."""
+        return self.network.backward(dy, self.contexts(len(dy)), self._first)
 
     def randomise(self, rows: int, seed: int, epoch: int, step: int) -> None:
         """Set the random streams of the next forward: the same place draws the same masks."""
@@ -128,10 +136,10 @@ class Workspace:
             y=nothing if place.y is None else self._array(place.y, Scratch((rows, *at.output_shape))),
             dx=None if place.dx is None else self._array(place.dx, Scratch((rows, *at.input_shape))),
             parameters=tuple(piece.of(self._theta) for piece in at.parameters),
-            gradients=() if self.gradient is None else tuple(piece.of(self.gradient) for piece in at.parameters),
+            gradients=() if self._gradient is None else tuple(piece.of(self._gradient) for piece in at.parameters),
             state=tuple(piece.of(self._state) for piece in at.state),
             scratch=tuple(self._array(o, s) for o, s in zip(place.scratch, wanted, strict=True)),
-            training=self._mode == "train",
+            training=self._training,
             random=None,
         )
 

@@ -31,7 +31,7 @@ class Dropout(Layer):
 
     def backward(self, dy: Array, ctx: Context) -> Array | None:
         (mask,) = ctx.scratch
-        return np.multiply(dy, mask, out=ctx.dx)
+        return np.multiply(dy, 1 if ctx.random is None else mask, out=ctx.dx)
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape

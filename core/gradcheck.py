@@ -1,0 +1,123 @@
+"""Is a derivative what it claims to be? Backward against central differences, in float64.
+
+A gradient g of C at v is compared along random directions u of length 1: g·u against (C(v + hu) - C(v - hu)) / 2h. One
+number for all inputs and parameters at once finds any wrong component. The error is relative to the larger of the two,
+or to FLOOR where both are smaller: there rounding, about 1e-16 |C| / h, would pass for an error. Points where a
+derivative jumps are kept away from; dropout draws its masks from the same key each time, so they stand still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import numpy as np
+
+from core.layers.layer import Array, Layer, Shape
+from core.losses import Loss
+from core.network import Network
+from core.random import Purpose, Random
+from core.workspace import Workspace
+
+STEP = 1e-5
+FLOOR = 1e-3
+MARGIN = 1e-2  # from a kink: far more than STEP
+
+
+def directional_error(value: Callable[[Array], float], gradient: Array, at: Array, u: Array) -> float:
+    """The relative error of `gradient` at the vector `at` along the direction u."""
+    claimed = float(gradient @ u)
+    measured = (value(at + STEP * u) - value(at - STEP * u)) / (2 * STEP)
+    return abs(claimed - measured) / max(abs(claimed), abs(measured), FLOOR)
+
+
+def directions(random: Random, length: int, count: int = 8) -> list[Array]:
+    """Random vectors of length 1."""
+    drawn = (random.normal((length,)) for _ in range(count))
+    return [u / np.linalg.norm(u) for u in drawn]
+
+
+def layer_error(layer: Layer, shape: Shape, *, rows: int = 4, seed: int = 0) -> float:
+    """The largest error of a layer's dx and gradients together, at random inputs (rows, *shape) and parameters."""
+    random = Random(seed, Purpose.CHECK)
+    network = Network.trace([layer], shape)
+    theta, state = network.allocate("float64")
+    network.draw(seed, theta, state)
+    theta += 0.5 * random.normal(theta.shape)
+    x = away_from(layer.kinks, random.normal((rows, *shape)))
+    r = random.normal((rows, *network.output_shape))  # C = r·y, so dC/dy = r
+    gradient = np.zeros_like(theta)
+
+    def workspace(v: Array) -> tuple[Workspace, float]:
+        made = Workspace(
+            network,
+            rows,
+            theta=v[: theta.size],
+            state=state.copy(),
+            gradient=gradient,
+            training=True,
+            input_gradient=True,
+        )
+        made.randomise(rows, seed, epoch=0, step=0)
+        return made, float(np.sum(r * made.forward(v[theta.size :].reshape(x.shape))))
+
+    at = np.concatenate([theta, x.reshape(-1)])
+    dx = workspace(at)[0].backward(r)
+    assert dx is not None
+    claimed = np.concatenate([gradient, dx.reshape(-1)])
+    return max(directional_error(lambda v: workspace(v)[1], claimed, at, u) for u in directions(random, at.size))
+
+
+def loss_error(loss: Loss, targets: Array, *, seed: int = 0) -> float:
+    """The largest error of a loss's derivative at random outputs, for target rows (n, width)."""
+    random = Random(seed, Purpose.CHECK)
+    room = np.empty_like(targets)
+    a = 2 * random.normal(targets.shape)
+
+    def cost(v: Array) -> float:
+        return float(loss.forward(v.reshape(a.shape), targets, room).sum())
+
+    at = a.reshape(-1)
+    cost(at)
+    claimed = loss.backward(a, targets, room).reshape(-1).copy()
+    return max(directional_error(cost, claimed, at, u) for u in directions(random, at.size))
+
+
+def network_error(
+    network: Network, loss: Loss, theta: Array, state: Array, x: Array, targets: Array, *, seed: int = 0
+) -> float | None:
+    """The largest error of dC/dtheta (float64) for the mean cost of a batch x (n, *input_shape) in evaluation mode.
+
+    Directions along which some unit crosses a kink within the step are left out; None if none remains.
+    """
+    rows = len(x)
+    gradient, room = np.zeros(network.size), np.empty((rows, prod(network.output_shape)))
+    moving = theta.copy()
+    workspace = Workspace(network, rows, theta=moving, state=state, gradient=gradient)
+
+    def cost(v: Array) -> float:
+        moving[...] = v
+        return float(loss.forward(workspace.forward(x), targets, room).mean())
+
+    def sides(v: Array) -> list[bytes]:
+        cost(v)
+        pairs = zip(network.layers, workspace.contexts(rows), strict=True)
+        return [(ctx.x > kink).tobytes() for at, ctx in pairs for kink in at.layer.kinks]
+
+    cost(theta)
+    workspace.backward(loss.backward(workspace.forward(x), targets, room) / rows)
+    claimed = gradient.copy()
+    errors = [
+        directional_error(cost, claimed, theta, u)
+        for u in directions(Random(seed, Purpose.CHECK), theta.size)
+        if sides(theta + STEP * u) == sides(theta - STEP * u)
+    ]
+    return max(errors, default=None)
+
+
+def away_from(kinks: tuple[float, ...], x: Array) -> Array:
+    """x with every value that is nearer than MARGIN to a kink moved to that distance."""
+    for kink in kinks:
+        near = np.abs(x - kink) < MARGIN
+        x = np.where(near, kink + np.where(x < kink, -MARGIN, MARGIN), x)
+    return x
