@@ -1,0 +1,53 @@
+"""Serve HTTP: one process, one event loop."""
+
+import sys
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.settings import ServiceSettings
+
+
+class Server(uvicorn.Server):
+    """Ends event streams and long polls at the first signal, so that stopping does not wait for them."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note the signal; a second one changes nothing."""
+        services = getattr(self._app.state, "services", None)
+        if services is not None:
+            services.broadcast.stop()
+        super().handle_exit(sig, frame)
+
+
+def main() -> None:
+    """Run the server until it is told to stop."""
+    settings = ServiceSettings()
+    if refusal := settings.refusal_to_listen():
+        sys.exit(refusal)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        workers=1,
+        log_level=settings.log_level,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=settings.shutdown_s,
+    )
+    Server(config, app).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""create_app(settings): the application. Nothing opens before its lifespan begins."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.middleware import Middleware
+from prometheus_client import CollectorRegistry, Gauge
+
+from service import (
+    checkpoints,
+    datasets,
+    events,
+    health,
+    jobs,
+    lifespan,
+    models,
+    openapi,
+    predictions,
+    problems,
+)
+from service.guard import Guard
+from service.metering import Metering
+from service.settings import ServiceSettings
+from store.settings import StoreSettings
+
+# The hot ones first: routes are tried in order.
+ROUTERS = (predictions, jobs, events, checkpoints, datasets, models, health)
+
+
+def create_app(settings: ServiceSettings | None = None, store: StoreSettings | None = None) -> FastAPI:
+    """The application for these settings, or for those of the environment."""
+    settings = settings or ServiceSettings()
+    store = store or StoreSettings()
+    registry = CollectorRegistry()
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        async with lifespan.opened(settings, store) as services:
+            app.state.services = services
+            followers.set_function(lambda: services.broadcast.followers)
+            yield
+
+    followers = Gauge("nudge_followers", "Event streams and long polls that wait.", registry=registry)
+    app = FastAPI(
+        title="Nudge",
+        version=version("nudge-training"),
+        lifespan=running,
+        redirect_slashes=False,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        middleware=[
+            Middleware(Metering, registry=registry),
+            Middleware(Guard, settings=settings, refuse=problems.answer),
+        ],
+    )
+    app.state.registry = registry
+    problems.install(app)
+    for part in ROUTERS:
+        app.include_router(part.router)
+    app.openapi = partial(openapi.document, app)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,87 @@
+"""Request bodies: counted while they arrive, never waited for endlessly, and strictly JSON."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from service.settings import ServiceSettings
+
+SLOWEST = 16 * 1024  # bytes a second that a sender may always take
+
+
+@dataclass
+class BodyTooLarge(Exception):
+    """The body is longer than a limit; `setting` is the variable that sets it."""
+
+    setting: str
+    limit: int
+
+    def __str__(self) -> str:
+        return f"The body is larger than {self.limit} bytes ({self.setting}); send less, or have the limit raised."
+
+
+@dataclass
+class WrongContentType(Exception):
+    """The body is of a type that the operation does not read."""
+
+    got: str
+    wanted: str
+
+    def __str__(self) -> str:
+        got = f"not {self.got[:100]!r}" if self.got else "and say so in the Content-Type header"
+        return f"Send {self.wanted}, {got}."
+
+
+@dataclass
+class BodyTooSlow(Exception):
+    """The body stopped arriving."""
+
+    received: int
+
+    def __str__(self) -> str:
+        return f"The body stopped arriving after {self.received} bytes; check the Content-Length and send it again."
+
+
+def content_type(request: Request) -> str:
+    """The media type of the body without its parameters, in lower case; empty when it is not given."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def stream(request: Request, setting: str, limit: int, timeout_s: float) -> AsyncIterator[bytes]:
+    """The body in chunks, at most `limit` bytes of it.
+
+    Raises:
+        BodyTooLarge: by its Content-Length or by count.
+        BodyTooSlow: after a silence of `timeout_s`, or on average slower than SLOWEST.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise BodyTooLarge(setting, limit)
+    received = 0
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    chunks = request.stream()
+    while True:
+        patience = min(timeout_s, start + timeout_s + received / SLOWEST - loop.time())
+        try:
+            async with asyncio.timeout(patience):
+                chunk = await anext(chunks, b"")
+        except TimeoutError:
+            raise BodyTooSlow(received) from None
+        if not chunk:
+            return
+        received += len(chunk)
+        if received > limit:
+            raise BodyTooLarge(setting, limit)
+        yield chunk
+
+
+async def read_json(request: Request, settings: ServiceSettings) -> bytes:
+    """The whole body of a JSON request, within NUDGE_MAX_BODY_BYTES."""
+    kind = content_type(request)
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise WrongContentType(kind, "application/json")
+    chunks = stream(request, "NUDGE_MAX_BODY_BYTES", settings.max_body_bytes, settings.body_timeout_s)
+    return b"".join([chunk async for chunk in chunks])

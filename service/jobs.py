@@ -1,0 +1,268 @@
+"""Jobs: submitted, watched, stopped, gone on with, deleted."""
+
+import hashlib
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from core.estimate import Estimate
+from core.spec import SpecError
+from core.training_spec import TrainingSpec
+from service.admission import TooMuchMemory, admit
+from service.answers import Listing, answer, conditional, etag_of, matches
+from service.dependencies import (
+    BadHeader,
+    Cursor,
+    JobId,
+    Limit,
+    NameFilter,
+    Opened,
+    Tenant,
+    json_body,
+)
+from service.lifespan import Services
+from service.openapi import JSON_BODY, document_body, refuses
+from store.errors import BadCursor, IllegalMove, KeyInProgress, KeyReused, NotFound
+from store.jobs import Idempotency, Submission
+from store.lifecycle import Status
+from store.records import JobRecord
+
+router = APIRouter(tags=["jobs"])
+LONGEST_WAIT_S = 60
+
+SPEC_EXAMPLE: dict[str, Any] = {
+    "name": "digits",
+    "dataset": "ds_01kb8r2v5k1e2w9d4c7h3q6zax",
+    "validation": {"fraction": 0.2},
+    "network": {
+        "layers": [
+            {"type": "flatten"},
+            {"type": "dense", "units": 16},
+            {"type": "sigmoid"},
+            {"type": "dense", "units": 10},
+            {"type": "sigmoid"},
+        ]
+    },
+    "loss": {"type": "quadratic"},
+    "optimizer": {"type": "sgd", "learning_rate": 3.0},
+    "batch_size": 10,
+    "epochs": 30,
+}
+
+
+class ProgressView(BaseModel):
+    """How far a job came."""
+
+    epoch: int = Field(description="Finished epochs.")
+    epochs: int
+    fraction: float = Field(description="Of the whole job, 0 to 1.")
+    examples_per_s: float | None
+    eta_s: float | None
+
+
+class JobView(BaseModel):
+    """A job as it stands."""
+
+    id: str = Field(examples=["job_01kb8r3c8n5t0v6m2f9x4y7pqd"])
+    object: Literal["job"] = "job"
+    name: str
+    status: Status
+    status_reason: str | None = Field(description="Why it ended as it did, where that needs saying.")
+    spec: dict[str, Any] = Field(description="The TrainingSpec with every default written out.")
+    estimate: Estimate
+    attempt: int = Field(description="How often a worker took the job.")
+    priority: int
+    progress: ProgressView
+    metrics: dict[str, Any] | None = Field(description="Metrics of the last finished epoch.")
+    checkpoint: str | None = Field(description="The newest checkpoint.")
+    best_checkpoint: str | None
+    model: str | None = Field(description="The model that a succeeded job made.")
+    cancel_requested: bool = Field(description="Whether the running job was asked to stop for good.")
+    pause_requested: bool = Field(description="Whether the running job was asked to pause.")
+    last_event: int = Field(description="Number of the newest event.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, record: JobRecord) -> Self:
+        """The view of a record."""
+        return cls(
+            id=record.id,
+            name=record.name,
+            status=Status(record.status),
+            status_reason=record.status_reason,
+            spec=record.spec,
+            estimate=Estimate.model_validate(record.estimate),
+            attempt=record.attempt,
+            priority=record.priority,
+            progress=ProgressView(
+                epoch=record.epoch,
+                epochs=record.epochs,
+                fraction=record.fraction,
+                examples_per_s=record.examples_per_s,
+                eta_s=record.eta_s,
+            ),
+            metrics=record.metrics,
+            checkpoint=record.checkpoint_id,
+            best_checkpoint=record.best_checkpoint_id,
+            model=record.model_id,
+            cancel_requested=record.cancel_requested,
+            pause_requested=record.pause_requested,
+            last_event=record.last_event,
+            created_at=record.created_at,
+            started_at=record.started_at,
+            finished_at=record.finished_at,
+        )
+
+
+class DryRun(BaseModel):
+    """What a job would cost; nothing was stored."""
+
+    object: Literal["estimate"] = "estimate"
+    spec: dict[str, Any] = Field(description="The TrainingSpec with every default written out.")
+    estimate: Estimate
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    summary="Submit a job",
+    response_model=JobView,
+    responses={
+        200: {"model": DryRun, "description": "With `validate_only`: the estimate; nothing was stored."},
+        **refuses(*JSON_BODY, SpecError, TooMuchMemory, BadHeader, KeyReused, KeyInProgress, NotFound),
+    },
+    openapi_extra=document_body(TrainingSpec, {"digits": SPEC_EXAMPLE}),
+)
+async def submit_job(
+    request: Request,
+    services: Opened,
+    tenant: Tenant,
+    spec: Annotated[TrainingSpec, Depends(json_body(TrainingSpec))],
+    validate_only: Annotated[bool, Query(description="Check and estimate, store nothing.")] = False,
+) -> Response:
+    """Checked against the dataset at the door: shapes, targets and memory. With an `Idempotency-Key` header the same
+    request may be sent again without making a second job."""
+    idempotency = _idempotency(request, spec)
+    if validate_only:
+        estimate = await services.call(_estimate, services, tenant, spec)
+        return answer(DryRun(spec=spec.model_dump(mode="json"), estimate=estimate))
+    submission = await services.call(_submit, services, tenant, spec, idempotency)
+    job = submission.job
+    if not submission.replayed:
+        services.doorbell.ring(job.id)
+    headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": "1"}
+    if submission.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return answer(JobView.of(job), 202, headers)
+
+
+def _estimate(services: Services, tenant: str, spec: TrainingSpec) -> Estimate:
+    validation = getattr(spec.validation, "dataset", None)
+    wanted = [spec.dataset, *([validation] if validation else [])]
+    schemas = [record.schema for record in services.datasets.get_all(tenant, wanted)]
+    return admit(spec, schemas[0], schemas[1] if validation else None, services.settings.max_memory_bytes)
+
+
+def _submit(services: Services, tenant: str, spec: TrainingSpec, idempotency: Idempotency | None) -> Submission:
+    return services.jobs.submit(tenant, spec, _estimate(services, tenant, spec), idempotency)
+
+
+def _idempotency(request: Request, spec: TrainingSpec) -> Idempotency | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if len(key) >= 2 and key[0] == key[-1] == '"':  # the draft's form: a structured-field string
+        key = key[1:-1]
+    if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise BadHeader("Idempotency-Key", "The key must be 1 to 255 printable ASCII characters, such as a UUID.")
+    return Idempotency(key, "sha256:" + hashlib.sha256(spec.model_dump_json().encode()).hexdigest())
+
+
+@router.get(
+    "/v1/jobs", summary="List jobs, newest first", response_model=Listing[JobView], responses=refuses(BadCursor)
+)
+async def list_jobs(
+    services: Opened,
+    tenant: Tenant,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    status: Annotated[Status | None, Query(description="Only those of this status.")] = None,
+    name: NameFilter = None,
+) -> Response:
+    """All jobs, or those of a status, a name, or both."""
+    page = await services.call(services.jobs.page, tenant, limit, cursor, status, name)
+    views = [JobView.of(record) for record in page.items]
+    return answer(Listing(data=views, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
+
+
+@router.get("/v1/jobs/{job_id}", summary="Get a job", response_model=JobView, responses=refuses(NotFound))
+async def get_job(
+    request: Request,
+    services: Opened,
+    tenant: Tenant,
+    job_id: JobId,
+    wait: Annotated[
+        float, Query(ge=0, le=LONGEST_WAIT_S, allow_inf_nan=False, description="Seconds to wait for a change.")
+    ] = 0,
+) -> Response:
+    """With `wait`, answers at once when the job is over or `If-None-Match` names another state; else at the next event,
+    or when the time is over."""
+    record = await services.call(services.jobs.get, tenant, job_id)
+    if wait and not record.over and not _knows_another_state(request, record):
+        await services.broadcast.wait(record, wait)
+        record = await services.call(services.jobs.get, tenant, job_id)
+    return conditional(request, JobView.of(record))
+
+
+def _knows_another_state(request: Request, record: JobRecord) -> bool:
+    if "if-none-match" not in request.headers:
+        return False
+    return not matches(request, etag_of(JobView.of(record).model_dump_json().encode()))
+
+
+@router.delete("/v1/jobs/{job_id}", status_code=204, summary="Delete a job", responses=refuses(NotFound, IllegalMove))
+async def delete_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
+    """Only a job that is over; its events, metrics and checkpoints go with it, its models stay."""
+    await services.call(services.jobs.delete, tenant, job_id)
+    return Response(status_code=204)
+
+
+_move = partial(router.post, status_code=202, response_model=JobView, responses=refuses(NotFound, IllegalMove))
+
+
+@_move("/v1/jobs/{job_id}/cancel", summary="Stop a job for good")
+async def cancel_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
+    """A queued or paused job is cancelled at once, a running one as soon as its worker hears of it."""
+    return _moved(await services.call(services.jobs.cancel, tenant, job_id))
+
+
+@_move("/v1/jobs/{job_id}/pause", summary="Pause a job")
+async def pause_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
+    """A running job keeps a checkpoint first."""
+    return _moved(await services.call(services.jobs.pause, tenant, job_id))
+
+
+@_move("/v1/jobs/{job_id}/resume", summary="Go on with a paused job")
+async def resume_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
+    """Queued again; it goes on from its last checkpoint."""
+    record = await services.call(services.jobs.resume, tenant, job_id)
+    services.doorbell.ring(record.id)
+    return _moved(record)
+
+
+@_move("/v1/jobs/{job_id}/retry", summary="Go on with a failed job")
+async def retry_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
+    """Queued again with its attempts counted anew; it goes on from its last checkpoint."""
+    record = await services.call(services.jobs.retry, tenant, job_id)
+    services.doorbell.ring(record.id)
+    return _moved(record)
+
+
+def _moved(record: JobRecord) -> Response:
+    return answer(JobView.of(record), 202, {"Location": f"/v1/jobs/{record.id}"})

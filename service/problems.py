@@ -1,0 +1,224 @@
+"""One table: what went wrong -> what HTTP says of it (RFC 9457). No other file knows status codes of errors."""
+
+import logging
+from collections.abc import Iterable
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from core.checkpoint import CheckpointDamaged
+from core.readers import DataError, TooLarge
+from core.spec import Finding, SpecError, pointer
+from service.admission import TooMuchMemory
+from service.arrays import BatchTooLarge, InputsRefused
+from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
+from service.dependencies import BadHeader, NotReady
+from service.guard import HostRefused, OriginRefused
+from service.problem_details import Members, Problem, respond
+from service.strict_json import MalformedJson, RefusedJson
+from service.uploads import MalformedForm, TooManyUploads
+from store import errors
+
+logger = logging.getLogger("nudge.service")
+
+
+def _errors(found: Iterable[Finding]) -> Members:
+    return {"errors": [{"pointer": at, "detail": detail} for at, detail in found]}
+
+
+def _row_errors(error: DataError) -> Members:
+    rows = [
+        {"pointer": row.pointer or "", "row": row.row, "column": row.column, "detail": row.reason}
+        for row in error.errors
+    ]
+    return {"errors": rows, "total": error.total}
+
+
+def _parameters(error: RequestValidationError) -> Members:
+    # Only what is wrong is said, never the value: it may be NaN, which JSON cannot carry.
+    return _errors(Finding(pointer(item["loc"]), f"{item['msg'].removesuffix('.')}.") for item in error.errors())
+
+
+PROBLEMS: dict[type[Exception], Problem] = {
+    # The request as such.
+    MalformedJson: Problem(400, "malformed-json", "The body cannot be read", "The body is not JSON in UTF-8."),
+    MalformedForm: Problem(400, "malformed-form", "The form cannot be read", "The body is not multipart/form-data."),
+    ClientDisconnect: Problem(400, "body-cut-short", "The body was cut short", "The connection ended within the body."),
+    OriginRefused: Problem(
+        403,
+        "foreign-origin",
+        "Pages of other origins may not use this server",
+        "The request came from a web page that this server did not serve.",
+    ),
+    BodyTooSlow: Problem(408, "body-timeout", "The body did not arrive", "The body stopped arriving."),
+    BodyTooLarge: Problem(
+        413,
+        "body-too-large",
+        "The body is too large",
+        "The body is longer than the limit it names.",
+        lambda error: {"limit": error.setting, "limit_bytes": error.limit},
+    ),
+    TooLarge: Problem(
+        413,
+        "data-too-large",
+        "The data are too large",
+        "The data are larger than the limit when unpacked.",
+        lambda error: {"limit": error.limit, "limit_value": error.value},
+    ),
+    BatchTooLarge: Problem(
+        413,
+        "batch-too-large",
+        "The batch is too large",
+        "A prediction takes only so many rows.",
+        lambda error: {"limit": "NUDGE_MAX_PREDICT_ROWS", "limit_rows": error.limit},
+    ),
+    WrongContentType: Problem(
+        415,
+        "wrong-content-type",
+        "The content type is not supported",
+        "The Content-Type is not one that the operation reads.",
+    ),
+    HostRefused: Problem(
+        421, "unknown-host", "The server is not known by this name", "The Host header is not on the server's list."
+    ),
+    # What the request asks.
+    RequestValidationError: Problem(
+        422,
+        "invalid-parameter",
+        "A parameter is not valid",
+        "A query, path or header parameter is outside what is allowed.",
+        _parameters,
+    ),
+    BadHeader: Problem(
+        422,
+        "invalid-parameter",
+        "A parameter is not valid",
+        "A query, path or header parameter is outside what is allowed.",
+        lambda error: _errors([Finding(pointer(("header", error.name)), error.detail)]),
+    ),
+    RefusedJson: Problem(
+        422,
+        "refused-value",
+        "A value cannot be kept exactly",
+        "The JSON holds NaN, infinity, an integer beyond 64 bits, a broken character, a key twice, or nests too deep.",
+        lambda error: _errors([Finding(error.pointer, error.detail)]),
+    ),
+    SpecError: Problem(
+        422,
+        "invalid-spec",
+        "The request does not fit its description",
+        "Fields are missing, unknown, or hold what they must not.",
+        lambda error: _errors(error.errors),
+    ),
+    TooMuchMemory: Problem(
+        422,
+        "too-much-memory",
+        "The job needs too much memory",
+        "The estimated memory of the job is over the limit of this server.",
+        lambda error: {"memory_bytes": error.estimate, "limit_bytes": error.limit},
+    ),
+    InputsRefused: Problem(
+        422,
+        "invalid-inputs",
+        "The inputs do not fit the model",
+        "The inputs are ragged, not finite, or not of the model's input shape.",
+        lambda error: _errors([Finding(error.pointer, error.detail)]),
+    ),
+    DataError: Problem(
+        422,
+        "invalid-data",
+        "The data cannot be read",
+        "Rows or values of the dataset are not what they should be.",
+        _row_errors,
+    ),
+    errors.BadCursor: Problem(422, "invalid-cursor", "The cursor is not valid", "This list never gave the cursor."),
+    errors.KeyReused: Problem(
+        422,
+        "key-reused",
+        "The idempotency key was used before",
+        "The Idempotency-Key came before with another request.",
+    ),
+    # What the store says.
+    errors.NotFound: Problem(404, "not-found", "There is no such thing", "Nothing of this id is yours."),
+    errors.IllegalMove: Problem(
+        409,
+        "illegal-move",
+        "The job's status does not allow it",
+        "The job is in a status from which it cannot go there.",
+        lambda error: {"current_status": error.status},
+    ),
+    errors.InUse: Problem(409, "in-use", "It is in use", "Something else still needs it."),
+    errors.KeyInProgress: Problem(
+        409,
+        "key-in-progress",
+        "The first request is under way",
+        "A request with this Idempotency-Key is being answered.",
+        retry_after_s=1,
+    ),
+    errors.Unavailable: Problem(
+        503,
+        "unavailable",
+        "The store cannot be reached",
+        "The database or the blob store does not answer now.",
+        retry_after_s=2,
+    ),
+    NotReady: Problem(
+        503,
+        "not-ready",
+        "The server is not ready",
+        "Something the server needs is missing or down.",
+        lambda error: {"reasons": error.reasons},
+        retry_after_s=2,
+    ),
+    TooManyUploads: Problem(503, "busy", "The server is busy", "Too many uploads are being read.", retry_after_s=5),
+    # What must not happen.
+    errors.BlobDamaged: Problem(500, "damaged", "Stored bytes are damaged", "Stored bytes do not match their digest."),
+    CheckpointDamaged: Problem(500, "damaged", "Stored bytes are damaged", "Stored bytes do not match their digest."),
+}
+ROUTING: dict[int, Problem] = {
+    404: Problem(404, "no-such-route", "There is nothing at this address", "No operation has this path."),
+    405: Problem(405, "method-not-allowed", "The method is not allowed here", "The Allow header lists the methods."),
+}
+UNEXPECTED = Problem(
+    500, "internal-error", "Something went wrong in the server", "A fault of the server, which is logged."
+)
+
+
+def documented() -> dict[str, Problem]:
+    """Every kind of problem that this server sends, by slug."""
+    everything = (*PROBLEMS.values(), *ROUTING.values(), UNEXPECTED)
+    return {problem.slug: problem for problem in everything}
+
+
+def answer(request: Request, error: Exception) -> Response:
+    """The response to an error of the table."""
+    problem = next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
+    if problem.status == 500:
+        logger.error("%s %s: %s", request.method, request.url.path, error)
+    detail = problem.meaning if isinstance(error, RequestValidationError) else str(error)
+    return respond(request, problem, detail or problem.meaning, error)
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every error as a problem."""
+
+    async def known(request: Request, error: Exception) -> Response:
+        return answer(request, error)
+
+    async def routing(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        problem = ROUTING.get(error.status_code, UNEXPECTED)
+        response = respond(request, problem, f"{request.method} {request.url.path}: {problem.meaning}")
+        response.headers.update(error.headers or {})
+        return response
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        return respond(request, UNEXPECTED, "The server failed to answer; the fault is logged. Trying again may help.")
+
+    for kind in PROBLEMS:
+        app.add_exception_handler(kind, known)
+    app.add_exception_handler(HTTPException, routing)
+    app.add_exception_handler(Exception, unexpected)
