@@ -6,7 +6,7 @@ counted from 1; a header and blank lines are no rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,15 @@ from core.readers.errors import DataError, RowError, TooLarge
 from core.readers.idx import read_idx
 from core.readers.json_lines import read_jsonl
 from core.readers.npy import read_npy_pair, read_npz
-from core.readers.options import ReadLimits, ReadOptions, TargetOptions
+from core.readers.options import Format, ReadLimits, ReadOptions, TargetOptions
 from core.readers.pairs import read_inline_pairs
 from core.readers.parquet import read_parquet
-from core.readers.sniffing import find_format
+from core.readers.sniffing import KNOWN, find_format
 from core.schema import DataSchema
 
 __all__ = [
     "DataError",
+    "Format",
     "ReadLimits",
     "ReadOptions",
     "RowError",
@@ -32,6 +33,11 @@ __all__ = [
     "read_inline",
 ]
 
+READERS = {"csv": read_csv, "jsonl": read_jsonl, "npz": read_npz, "parquet": read_parquet}
+WHOLE = {
+    "idx": 'IDX comes as two files: send the images as "images" and their labels as "labels".',
+    "npy": 'NPY comes as two files: send the arrays as "x" and "y", or both in one NPZ as "file".',
+}
 DEFAULT_OPTIONS = ReadOptions()
 DEFAULT_LIMITS = ReadLimits()
 
@@ -61,23 +67,20 @@ def read(
         DataError: the data cannot become a dataset; it says where and what to do.
         TooLarge: they go beyond a limit.
     """
-    found = {key: find_format(path, format, limits) for key, path in files.items()}
-    kinds = set(found.values())
-    match sorted(files), sorted(kinds):
-        case ["file"], ["csv"]:
-            schema = read_csv(files["file"], into, options, limits)
-        case ["file"], ["jsonl"]:
-            schema = read_jsonl(files["file"], into, options, limits)
-        case ["file"], ["npz"]:
-            schema = read_npz(files["file"], into, options, limits)
-        case ["file"], ["parquet"]:
-            schema = read_parquet(files["file"], into, options, limits)
-        case ["images", "labels"], ["idx"]:
-            schema = read_idx(files["images"], files["labels"], into, options, limits)
-        case ["x", "y"], ["npy"]:
-            schema = read_npy_pair(files["x"], files["y"], into, options, limits)
-        case parts, formats:
-            raise DataError(_wrong_files(parts, formats))
+    if format is not None and format not in KNOWN:
+        raise DataError(f"The format must be one of {', '.join(KNOWN)}, or be left away to be found out.")
+    parts = sorted(files)
+    if parts == ["images", "labels"] and format in (None, "idx"):
+        schema = read_idx(files["images"], files["labels"], into, options, limits)
+    elif parts == ["x", "y"] and format in (None, "npy"):
+        schema = read_npy_pair(files["x"], files["y"], into, options, limits)
+    elif parts == ["file"]:
+        found = find_format(files["file"], format, limits)
+        if found not in READERS:
+            raise DataError(WHOLE[found])
+        schema = READERS[found](files["file"], into, options, limits)
+    else:
+        raise DataError(f'Send one "file", or "images" and "labels" in IDX, or "x" and "y" in NPY, not {parts}.')
     return _keep(schema, into)
 
 
@@ -96,15 +99,3 @@ def read_inline(
 def _keep(schema: DataSchema, into: Path) -> DataSchema:
     (into / "schema.json").write_text(schema.model_dump_json(), encoding="utf-8")
     return schema
-
-
-def _wrong_files(parts: Sequence[str], formats: Sequence[str]) -> str:
-    sent = " and ".join(parts) or "nothing"
-    if formats == ["idx"]:
-        return f'IDX comes as two files: send "images" and "labels", not {sent}.'
-    if formats == ["npy"]:
-        return f'NPY comes as two files: send "x" and "y" (or both arrays in one NPZ as "file"), not {sent}.'
-    if len(parts) == 1:
-        return f'Send the {formats[0]} file as "file", not as {sent}.'
-    found = " and ".join(formats)
-    return f'Send one "file", or "images" and "labels" in IDX, or "x" and "y" in NPY, not {sent} in {found}.'

@@ -36,6 +36,11 @@ class ArraySource:
         """Bytes that the header promises."""
         return prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def _storage(self) -> np.dtype[Any]:
+        # Files may hold booleans other than 0 and 1, which NumPy must not see as such.
+        return np.dtype(np.uint8) if self.dtype == np.bool_ else self.dtype
+
     def check(self, key: str, limits: ReadLimits, held: int | None = None) -> None:
         """Refuse, before anything is read, what cannot be: no rows, too many bytes, other than the `held` ones."""
         if not self.shape:
@@ -60,16 +65,18 @@ class ArraySource:
         native = self.dtype.newbyteorder("=")
         if not self.fortran or len(self.shape) == 1:
             for data in self._data():
-                yield np.frombuffer(data, dtype=self.dtype).astype(native, copy=False)
+                block = np.frombuffer(data, dtype=self._storage)
+                yield (block != 0) if native == np.bool_ else block.astype(native, copy=False)
             return
         with tempfile.TemporaryFile(dir=folder) as file:
             for data in self._data():
                 file.write(data)
             file.flush()
-            columns = np.memmap(file, dtype=self.dtype, mode="r", shape=self.shape, order="F")
+            columns = np.memmap(file, dtype=self._storage, mode="r", shape=self.shape, order="F")
             rows = max(1, BLOCK * 8 // (prod(self.shape[1:]) * self.dtype.itemsize))
             for start in range(0, self.shape[0], rows):
-                yield np.ascontiguousarray(columns[start : start + rows], dtype=native)
+                block = np.ascontiguousarray(columns[start : start + rows])
+                yield (block != 0) if native == np.bool_ else block.astype(native, copy=False)
             del columns
 
     def _data(self) -> Iterator[bytes]:

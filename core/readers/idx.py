@@ -46,6 +46,9 @@ def read_idx(images: Path, labels: Path, into: Path, options: ReadOptions, limit
                 "Images and labels are swapped: the file sent as images holds one number per row, the one sent as "
                 "labels holds images. Send them the other way round."
             )
+        if len(x.shape) == 1 or len(y.shape) > 1:
+            which = "images holds one number per row" if len(x.shape) == 1 else "labels holds images"
+            raise DataError(f"The file sent as {which}: send one file of images and the one of their labels.")
         for source, path in ((x, images), (y, labels)):
             plain = not isinstance(getattr(source.stream, "raw", None), Counted)
             source.check(source.name, limits, path.stat().st_size - source.stream.tell() if plain else None)

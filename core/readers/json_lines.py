@@ -63,16 +63,22 @@ def _rows(lines: Lines) -> Iterator[tuple[Any, int]]:
         text = line.strip(" \t\r\n")
         if not text:
             continue
-        try:
-            yield _decoder.decode(text), size
-        except _Refused as refusal:
-            yield refusal, size
-        except RecursionError:
-            yield _Refused("The JSON is nested too deep: rows are lists of numbers or flat objects."), size
-        except json.JSONDecodeError as error:
-            yield _Refused(f"This is no line of JSON ({error.msg} at character {error.pos + 1})."), size
-        except ValueError:  # Python refuses integers of thousands of digits
-            yield _Refused("An integer has thousands of digits: write numbers as in 1000, -0.5 or 1e-3."), size
+        yield _decode(text), size
+
+
+def _decode(text: str) -> Any:
+    """The value of a line, or its _Refused."""
+    try:
+        return _decoder.decode(text)
+    except _Refused as refusal:
+        return refusal
+    except RecursionError:
+        return _Refused("The JSON is nested too deep: rows are lists of numbers or flat objects.")
+    except json.JSONDecodeError as error:
+        place = f"{error.msg} at character {error.pos + 1}"
+        return _Refused(f"The line is no row in JSON ({place}): write each row whole on a line of its own.")
+    except ValueError:  # Python refuses integers of thousands of digits
+        return _Refused("An integer has thousands of digits: write numbers as in 1000, -0.5 or 1e-3.")
 
 
 def _read_pairs(
@@ -100,6 +106,11 @@ def _read_pairs(
         reason = str(value) if isinstance(value, _Refused) else 'The row is no object with the keys "x" and "y".'
         bad.add(table.row, None, reason)
         table.skip()
+    if table.row == 1 and len(ys) == 1 and isinstance(ys[0], list) and len(xs[0]) == len(ys[0]):
+        raise DataError(
+            'The file is one JSON document, not JSON Lines: write one row per line, {"x": [...], "y": ...}, '
+            "or send the document itself as application/json."
+        )
     table.write(xs, ys)
     return table.finish()
 

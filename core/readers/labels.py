@@ -46,7 +46,7 @@ class _Numbering(dict[tuple[int, str | int | float], int]):
     def _flaw(self, label: JsonScalar) -> str | None:
         if isinstance(label, str):
             if not is_text(label):
-                return f"The label {shown(label)} holds a NUL or what is not Unicode: save the file as UTF-8."
+                return f"The label {shown(label)} holds a NUL or is not UTF-8: save the file as UTF-8 text."
             if len(label) > self._limits.max_label_characters:
                 return f"The label {shown(label)} is longer than {self._limits.max_label_characters} characters."
         elif isinstance(label, float):
@@ -62,6 +62,7 @@ class Labels:
 
     def __init__(self, folder: Path, limits: ReadLimits, budget: Budget) -> None:
         self._numbering = _Numbering(limits)
+        self._longest = limits.max_label_characters + 1
         self._writer = ArrayWriter(folder / "labels.npy", (), np.int32, budget)
 
     def write(self, labels: Iterable[JsonScalar]) -> list[tuple[int, str]]:
@@ -71,7 +72,9 @@ class Labels:
     def number(self, labels: Iterable[JsonScalar]) -> NDArray[np.int32]:
         """The numbers of labels, nothing written."""
         numbering = self._numbering
-        return np.array([numbering[class_key(label)] for label in labels], dtype=np.int32)
+        longest = self._longest  # cut what is too long anyway, so that thousands of them do not fill the memory
+        keys = (class_key(label[:longest] if isinstance(label, str) else label) for label in labels)
+        return np.array([numbering[key] for key in keys], dtype=np.int32)
 
     def write_numbers(self, numbers: NDArray[np.int32]) -> list[tuple[int, str]]:
         """Append labels by their numbers."""

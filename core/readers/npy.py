@@ -46,7 +46,6 @@ def read_header(stream: BinaryIO, name: str) -> ArraySource:
     is_shape = isinstance(shape, tuple) and all(type(length) is int and length >= 0 for length in shape)
     if not is_shape or not isinstance(fortran, bool):
         raise _damaged(name)
-    # A boolean is a byte, and only the byte 0 means false.
     dtype: np.dtype[Any] = np.dtype(descr)
     return ArraySource(name, stream, dtype, shape, fortran)
 

@@ -77,7 +77,7 @@ def _flaw(index: int, text: str) -> Flaw:
     if not text:
         return Flaw(index, "The cell is empty: fill it in or leave the row out.", False)
     if not is_text(text):
-        return Flaw(index, f"{shown(text)} is not UTF-8 text: save the file as UTF-8.", False)
+        return Flaw(index, f"{shown(text)} holds a NUL or is not UTF-8: save the file as UTF-8 text.", False)
     if GROUPED.fullmatch(text):
         return Flaw(index, f"{shown(text)} is not a plain number: write it with a decimal point, as in 1234.5.", False)
     try:

@@ -38,7 +38,7 @@ class ReadOptions(Spec):
 
     target: TargetOptions | None = None
     columns: Annotated[dict[str, Role], Field(max_length=10_000)] = Field(default_factory=dict)
-    delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[^\"\r\n0-9A-Za-z.+-]$")] | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[^\"\r\n\x000-9A-Za-z.+-]$")] | None = None
     header: Annotated[bool, Field(strict=True)] | None = None
     dtype: InputDtype | None = None
     input_shape: Annotated[tuple[Count, ...], Field(min_length=1, max_length=8)] | None = None

@@ -36,8 +36,6 @@ KNOWN = ("csv", "jsonl", "npz", "npy", "idx", "parquet")
 
 def find_format(path: Path, said: str | None, limits: ReadLimits) -> Format:
     """The format of a file; `said` decides between text formats and must not contradict the bytes otherwise."""
-    if said is not None and said not in KNOWN:
-        raise DataError(f"The format must be one of {', '.join(KNOWN)}, or be left away to be found out.")
     with open_bytes(path, limits) as stream:
         head = stream.read(HEAD)
     if not head:
@@ -47,6 +45,8 @@ def find_format(path: Path, said: str | None, limits: ReadLimits) -> Format:
         foreign = next((what for magic, what in FOREIGN if head.startswith(magic)), None)
         if foreign is not None:
             raise DataError(f"The file is {foreign}.")
+        if said is None and b"\0" in head:
+            raise DataError(f"The file is neither text nor has one of the formats {', '.join(KNOWN)}.")
         start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
         found = cast(Format, said) if said in TEXT else "jsonl" if start in (b"{", b"[") else "csv"
     if said is not None and said != found:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.readers.arrays import ArrayWriter, Budget
-from core.readers.errors import BadRows, DataError, shown
+from core.readers.errors import BadRows, DataError, RowError, shown
 from core.readers.json_numbers import big
 from core.readers.labels import Labels, TooManyLabels, too_many
 from core.readers.numbers import INTEGER, NUMBER, inexact, parse
@@ -60,10 +60,11 @@ class OpenTarget:
     def _weigh(self) -> None:
         if self._word is not None and self._float:
             row, text = self._word
-            raise DataError(
+            sentence = (
                 f"The target mixes numbers that have a decimal point with {shown(text)} in row {row}: correct the "
                 'rows that are no numbers, or set options.target.kind to "class" to take all of them as labels.'
             )
+            raise DataError(sentence, [RowError(f"{shown(text)} is not a number.", row, self.name)])
         if self._float and self._labels is not None:
             self._labels.discard()
             self._labels = None
