@@ -19,7 +19,7 @@ def serve() -> None:
     """Answer HTTP requests (NUDGE_HOST, NUDGE_PORT)."""
     from service.__main__ import main as run  # noqa: PLC0415
 
-    raise SystemExit(run())
+    run()
 
 
 @main.command()
