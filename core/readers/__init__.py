@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.readers.delimited import read_csv
+from core.readers.draft import Draft
 from core.readers.errors import DataError, RowError, TooLarge
 from core.readers.idx import read_idx
 from core.readers.json_lines import read_jsonl
@@ -70,17 +71,18 @@ def read(
     if format is not None and format not in KNOWN:
         raise DataError(f"The format must be one of {', '.join(KNOWN)}, or be left away to be found out.")
     parts = sorted(files)
-    if parts == ["images", "labels"] and format in (None, "idx"):
-        schema = read_idx(files["images"], files["labels"], into, options, limits)
-    elif parts == ["x", "y"] and format in (None, "npy"):
-        schema = read_npy_pair(files["x"], files["y"], into, options, limits)
-    elif parts == ["file"]:
-        found = find_format(files["file"], format, limits)
-        if found not in READERS:
-            raise DataError(WHOLE[found])
-        schema = READERS[found](files["file"], into, options, limits)
-    else:
-        raise DataError(f'Send one "file", or "images" and "labels" in IDX, or "x" and "y" in NPY, not {parts}.')
+    with Draft(into, limits) as draft:
+        if parts == ["images", "labels"] and format in (None, "idx"):
+            schema = read_idx(files["images"], files["labels"], draft, options)
+        elif parts == ["x", "y"] and format in (None, "npy"):
+            schema = read_npy_pair(files["x"], files["y"], draft, options)
+        elif parts == ["file"]:
+            found = find_format(files["file"], format, limits)
+            if found not in READERS:
+                raise DataError(WHOLE[found])
+            schema = READERS[found](files["file"], draft, options)
+        else:
+            raise DataError(f'Send one "file", or "images" and "labels" in IDX, or "x" and "y" in NPY, not {parts}.')
     return _keep(schema, into)
 
 
@@ -93,7 +95,9 @@ def read_inline(
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> DataSchema:
     """Turn the `x` and `y` of a JSON body into a dataset's folder, as `read` does; errors carry JSON pointers."""
-    return _keep(read_inline_pairs(x, y, into, options, limits), into)
+    with Draft(into, limits) as draft:
+        schema = read_inline_pairs(x, y, draft, options)
+    return _keep(schema, into)
 
 
 def _keep(schema: DataSchema, into: Path) -> DataSchema:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.readers.array_targets import array_target
-from core.readers.arrays import Budget
-from core.readers.errors import BadRows, DataError, TooLarge
+from core.readers.draft import Draft
+from core.readers.errors import DataError, TooLarge
 from core.readers.features import Features, input_shape
 from core.readers.options import ReadLimits, ReadOptions
 from core.readers.streams import BLOCK
@@ -92,30 +92,26 @@ class ArraySource:
             raise self._other_size("more")
 
 
-def read_arrays(x: ArraySource, y: ArraySource, into: Path, options: ReadOptions, limits: ReadLimits) -> DataSchema:
+def read_arrays(x: ArraySource, y: ArraySource, draft: Draft, options: ReadOptions) -> DataSchema:
     """Read inputs and targets, one row per entry of the first axis of each."""
     if x.shape[0] != y.shape[0]:
         raise DataError(
             f"{x.name} has {x.shape[0]:,} rows, but {y.name} has {y.shape[0]:,}: each row needs its target."
         )
-    budget = Budget(limits.max_bytes)
-    bad = BadRows()
     row = x.shape[1:]
     features = Features(
-        into,
+        draft,
         input_shape(row or (1,), options),
         x.dtype,
         options,
-        budget,
-        bad,
         lambda at: (f"{x.name}[{', '.join(str(i) for i in np.unravel_index(at, row or (1,)))}]", None),
     )
     target_shape = y.shape[1:]
-    target = array_target(into, y.name, y.dtype, target_shape, options.kind, limits, budget, bad)
-    for block in y.blocks(into):
+    target = array_target(draft, y.name, y.dtype, target_shape, options.kind)
+    for block in y.blocks(draft.folder):
         target.write(block)
-    for block in x.blocks(into):
+    for block in x.blocks(draft.folder):
         features.write(block)
-    bad.check()
+    draft.bad.check()
     rows = features.close()
     return DataSchema(rows=rows, input_shape=features.shape, input_dtype=features.dtype, target=target.finish())

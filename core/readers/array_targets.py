@@ -4,34 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.readers.arrays import ArrayWriter, Budget
-from core.readers.errors import BadRows, DataError
+from core.readers.draft import Draft
+from core.readers.errors import DataError
 from core.readers.features import inexact_integers
 from core.readers.labels import Labels, TooManyLabels, too_many
 from core.readers.numbers import inexact
-from core.readers.options import Kind, ReadLimits
+from core.readers.options import Kind
 from core.schema import ClassTarget, RealTarget
 
 
 class ArrayLabels:
     """Labels from arrays of integers, booleans or (where classes were asked for) floats."""
 
-    def __init__(
-        self, folder: Path, name: str | None, kind: Kind | None, limits: ReadLimits, budget: Budget, bad: BadRows
-    ) -> None:
-        self._folder = folder
+    def __init__(self, draft: Draft, name: str | None, kind: Kind | None) -> None:
         self._name = name
         self._kind = kind
-        self._limits = limits
-        self._budget = budget
-        self._bad = bad
-        self._labels = Labels(folder, limits, budget)
+        self._limits = draft.limits
+        self._bad = draft.bad
+        self._labels = Labels(draft)
         self._rows = 0
 
     def write(self, block: NDArray[Any]) -> None:
@@ -47,21 +42,19 @@ class ArrayLabels:
 
     def finish(self) -> ClassTarget:
         """Write y.npy."""
-        return self._labels.finish(self._folder, self._labels.found, self._kind == "class", self._budget)
+        return self._labels.finish(self._labels.found, self._kind == "class")
 
 
 class ArrayValues:
     """Real targets of any shape; `name` tells a position in a row's target for messages."""
 
-    def __init__(
-        self, folder: Path, shape: tuple[int, ...], budget: Budget, bad: BadRows, name: Callable[[int], str | None]
-    ) -> None:
+    def __init__(self, draft: Draft, shape: tuple[int, ...], name: Callable[[int], str | None]) -> None:
         if prod(shape) == 0:
             raise DataError("The target has no values: give each row at least one number.")
         self.shape = shape
         self._name = name
-        self._bad = bad
-        self._writer = ArrayWriter(folder / "y.npy", shape, np.float64, budget)
+        self._bad = draft.bad
+        self._writer = draft.array("y.npy", shape, np.float64)
         self._offset = 0
 
     def write(self, block: NDArray[Any]) -> None:
@@ -85,14 +78,7 @@ class ArrayValues:
 
 
 def array_target(
-    folder: Path,
-    name: str | None,
-    dtype: np.dtype[Any],
-    shape: tuple[int, ...],
-    kind: Kind | None,
-    limits: ReadLimits,
-    budget: Budget,
-    bad: BadRows,
+    draft: Draft, name: str | None, dtype: np.dtype[Any], shape: tuple[int, ...], kind: Kind | None
 ) -> ArrayLabels | ArrayValues:
     """Where the targets of an array go: `shape` is that of one row's target.
 
@@ -101,13 +87,13 @@ def array_target(
     """
     is_label = kind == "class" or (kind is None and shape == () and dtype.kind in "biu")
     if not is_label:
-        return ArrayValues(folder, shape, budget, bad, lambda at: _element(name, shape, at))
+        return ArrayValues(draft, shape, lambda at: _element(name, shape, at))
     if prod(shape) != 1:
         raise DataError(
             f"Class labels must be one per row, but the target has shape {list(shape)} in each row: "
             'for one-hot rows upload their argmax, for several numbers set options.target.kind to "real".'
         )
-    return ArrayLabels(folder, name, kind, limits, budget, bad)
+    return ArrayLabels(draft, name, kind)
 
 
 def _element(name: str | None, shape: tuple[int, ...], at: int) -> str | None:

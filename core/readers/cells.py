@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 from core.readers import json_numbers
 from core.readers import numbers as text_numbers
 from core.readers.array_targets import ArrayValues
-from core.readers.arrays import Budget
-from core.readers.errors import BadRows, DataError
+from core.readers.draft import Draft
+from core.readers.errors import DataError
 from core.readers.features import Features, input_shape
 from core.readers.numbers import Flaw
-from core.readers.options import ReadLimits, ReadOptions
+from core.readers.options import ReadOptions
 from core.readers.side_columns import SIDE_ROLES, SideColumn
 from core.readers.table import Roles
 from core.readers.targets import JsonTarget, TextTarget
@@ -28,12 +27,9 @@ CELLS = 2**16  # cells converted at a time
 class CellTable:
     """Takes whole rows, in order; `text` says whether cells are text or JSON scalars."""
 
-    def __init__(
-        self, folder: Path, roles: Roles, text: bool, options: ReadOptions, limits: ReadLimits, bad: BadRows
-    ) -> None:
-        budget = Budget(limits.max_bytes)
+    def __init__(self, draft: Draft, roles: Roles, text: bool, options: ReadOptions) -> None:
         self._roles = roles
-        self._bad = bad
+        self._bad = draft.bad
         self._row = 1
         self._zero: Any = "0" if text else 0
         self._numbers: Callable[[Sequence[Any]], tuple[NDArray[np.float64], list[Flaw]]] = (
@@ -43,12 +39,10 @@ class CellTable:
         self._select: slice | list[int] = slice(at[0], at[-1] + 1) if at[-1] - at[0] + 1 == len(at) else at
         names = [roles.names[position] for position in at]
         self._features = Features(
-            folder,
+            draft,
             input_shape((len(at),), options),
             np.dtype(np.float64),
             options,
-            budget,
-            bad,
             lambda position: (names[position], None),
         )
         self._targets = roles.of("target")
@@ -57,13 +51,13 @@ class CellTable:
         self._several: ArrayValues | None = None
         if len(self._targets) == 1:
             kind = TextTarget if text else JsonTarget
-            self._one = kind(folder, name, options.kind, limits, budget, bad)
+            self._one = kind(draft, name, options.kind)
         elif options.kind == "class":
             raise DataError("Classes come from one target column, but options.columns names several: keep one.")
         else:
-            self._several = ArrayValues(folder, (len(self._targets),), budget, bad, lambda _: name)
+            self._several = ArrayValues(draft, (len(self._targets),), lambda _: name)
         self._side = [
-            (position, SideColumn(folder, index, column.name, column.role, budget, bad))
+            (position, SideColumn(draft, index, column.name, column.role))
             for index, (position, column) in enumerate(roles.columns())
             if column.role in SIDE_ROLES
         ]

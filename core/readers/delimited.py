@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from core.readers.cells import CELLS, CellTable
+from core.readers.draft import Draft
 from core.readers.errors import BadRows, DataError, RowError
 from core.readers.numbers import parse
 from core.readers.options import ReadLimits, ReadOptions
@@ -20,18 +21,17 @@ DELIMITERS = "\t;|,"  # of equally good ones the first, for a comma may be a dec
 SAMPLE_LINES = 20
 
 
-def read_csv(path: Path, into: Path, options: ReadOptions, limits: ReadLimits) -> DataSchema:
+def read_csv(path: Path, draft: Draft, options: ReadOptions) -> DataSchema:
     """Read a CSV file. Blank lines are skipped and not counted as rows."""
-    delimiter = options.delimiter or _sniff_delimiter(path, limits)
-    lines = Lines(open_bytes(path, limits), limits)
-    bad = BadRows()
+    delimiter = options.delimiter or _sniff_delimiter(path, draft.limits)
+    lines = Lines(open_bytes(path, draft.limits), draft.limits)
     try:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        first = _first_row(reader, bad)
+        first = _first_row(reader, draft.bad)
         has_header = _is_header(first, options) if options.header is None else options.header
         names = [name.strip() for name in first] if has_header else None
-        table = CellTable(into, assign_roles(names, len(first), options, limits), True, options, limits, bad)
-        _read_rows(reader, lines, [] if has_header else first, len(first), table, bad)
+        table = CellTable(draft, assign_roles(names, len(first), options, draft.limits), True, options)
+        _read_rows(reader, lines, [] if has_header else first, len(first), table, draft.bad)
     finally:
         lines.close()
     return table.finish()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.readers.arrays import ArrayWriter, Budget
-from core.readers.errors import BadRows, DataError, RowError
+from core.readers.draft import Draft
+from core.readers.errors import DataError, RowError
 from core.readers.numbers import EXACT, inexact
 from core.readers.options import ReadOptions
 from core.schema import InputDtype
@@ -46,19 +45,17 @@ class Features:
 
     def __init__(
         self,
-        folder: Path,
+        draft: Draft,
         shape: tuple[int, ...],
         source: np.dtype[Any],
         options: ReadOptions,
-        budget: Budget,
-        bad: BadRows,
         name: Callable[[int], tuple[str, str | None]],
     ) -> None:
         self.dtype: InputDtype = options.dtype or stored_dtype(source)
         self.shape = shape
         self._width = prod(shape)
-        self._writer = ArrayWriter(folder / "x.npy", shape, self.dtype, budget)
-        self._bad = bad
+        self._writer = draft.array("x.npy", shape, self.dtype)
+        self._bad = draft.bad
         self._name = name
         self._offset = 0
 

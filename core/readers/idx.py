@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from core.readers.array_source import ArraySource, read_arrays
+from core.readers.draft import Draft
 from core.readers.errors import DataError, shown
-from core.readers.options import ReadLimits, ReadOptions
+from core.readers.options import ReadOptions
 from core.readers.streams import Counted, open_bytes
 from core.schema import DataSchema
 
@@ -36,9 +37,9 @@ def read_header(stream: BinaryIO, name: str) -> ArraySource:
     return ArraySource(name, stream, dtype, struct.unpack(f">{magic[3]}I", lengths))
 
 
-def read_idx(images: Path, labels: Path, into: Path, options: ReadOptions, limits: ReadLimits) -> DataSchema:
+def read_idx(images: Path, labels: Path, draft: Draft, options: ReadOptions) -> DataSchema:
     """Read a file of images (or other inputs) and one of labels."""
-    with open_bytes(images, limits) as image_stream, open_bytes(labels, limits) as label_stream:
+    with open_bytes(images, draft.limits) as image_stream, open_bytes(labels, draft.limits) as label_stream:
         x = read_header(image_stream, "images")
         y = read_header(label_stream, "labels")
         if len(x.shape) == 1 and len(y.shape) > 1:
@@ -51,5 +52,5 @@ def read_idx(images: Path, labels: Path, into: Path, options: ReadOptions, limit
             raise DataError(f"The file sent as {which}: send one file of images and the one of their labels.")
         for source, path in ((x, images), (y, labels)):
             plain = not isinstance(getattr(source.stream, "raw", None), Counted)
-            source.check(source.name, limits, path.stat().st_size - source.stream.tell() if plain else None)
-        return read_arrays(x, y, into, options, limits)
+            source.check(source.name, draft.limits, path.stat().st_size - source.stream.tell() if plain else None)
+        return read_arrays(x, y, draft, options)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from core.readers.cells import CELLS, CellTable
-from core.readers.errors import BadRows, DataError, shown
-from core.readers.options import ReadLimits, ReadOptions
+from core.readers.draft import Draft
+from core.readers.errors import DataError, shown
+from core.readers.options import ReadOptions
 from core.readers.pairs import PairTable
 from core.readers.streams import BLOCK, Lines, open_bytes
 from core.readers.table import assign_roles
@@ -36,10 +37,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
-def read_jsonl(path: Path, into: Path, options: ReadOptions, limits: ReadLimits) -> DataSchema:
+def read_jsonl(path: Path, draft: Draft, options: ReadOptions) -> DataSchema:
     """Read JSON Lines. Blank lines are skipped and not counted as rows. The first row says what all look like."""
-    lines = Lines(open_bytes(path, limits), limits)
-    bad = BadRows()
+    lines = Lines(open_bytes(path, draft.limits), draft.limits)
     try:
         rows = _rows(lines)
         first = next(rows, None)
@@ -47,11 +47,11 @@ def read_jsonl(path: Path, into: Path, options: ReadOptions, limits: ReadLimits)
             raise DataError("The file holds no rows: upload at least one line of JSON.")
         value = first[0]
         if isinstance(value, _Refused):
-            bad.add(1, None, str(value))
-            raise bad.error(complete=False)
+            draft.bad.add(1, None, str(value))
+            raise draft.bad.error(complete=False)
         if isinstance(value, dict) and value.keys() == {"x", "y"} and isinstance(value["x"], list):
-            return _read_pairs(first, rows, into, options, limits, bad)
-        return _read_columns(first, rows, into, options, limits, bad)
+            return _read_pairs(first, rows, draft, options)
+        return _read_columns(first, rows, draft, options)
     finally:
         lines.close()
 
@@ -84,13 +84,11 @@ def _decode(text: str) -> Any:
 def _read_pairs(
     first: tuple[Any, int],
     rows: Iterator[tuple[Any, int]],
-    into: Path,
+    draft: Draft,
     options: ReadOptions,
-    limits: ReadLimits,
-    bad: BadRows,
 ) -> DataSchema:
     value, size = first
-    table = PairTable(into, value["x"], value["y"], False, options, limits, bad)
+    table = PairTable(draft, value["x"], value["y"], False, options)
     xs, ys = [value["x"]], [value["y"]]
     for value, characters in rows:
         if isinstance(value, dict) and value.keys() == {"x", "y"}:
@@ -104,7 +102,7 @@ def _read_pairs(
         table.write(xs, ys)
         xs, ys, size = [], [], 0
         reason = str(value) if isinstance(value, _Refused) else 'The row is no object with the keys "x" and "y".'
-        bad.add(table.row, None, reason)
+        draft.bad.add(table.row, None, reason)
         table.skip()
     if table.row == 1 and len(ys) == 1 and isinstance(ys[0], list) and len(xs[0]) == len(ys[0]):
         raise DataError(
@@ -118,10 +116,8 @@ def _read_pairs(
 def _read_columns(
     first: tuple[Any, int],
     rows: Iterator[tuple[Any, int]],
-    into: Path,
+    draft: Draft,
     options: ReadOptions,
-    limits: ReadLimits,
-    bad: BadRows,
 ) -> DataSchema:
     value, size = first
     names = list(value) if isinstance(value, dict) else None
@@ -131,7 +127,7 @@ def _read_columns(
             "or an array that ends with the target."
         )
     width = len(value)
-    table = CellTable(into, assign_roles(names, width, options, limits), False, options, limits, bad)
+    table = CellTable(draft, assign_roles(names, width, options, draft.limits), False, options)
     cells = list(value.values()) if isinstance(value, dict) else list(value)
     for value, characters in rows:
         row, reason = _cells(value, names, width)
@@ -144,7 +140,7 @@ def _read_columns(
             continue
         table.write(cells)
         cells, size = [], 0
-        bad.add(table.row, None, reason)
+        draft.bad.add(table.row, None, reason)
         table.skip()
     table.write(cells)
     return table.finish()

@@ -23,7 +23,7 @@ def numbers(cells: Sequence[object]) -> tuple[NDArray[np.float64], list[Flaw]]:
             values = np.array(cells, dtype=np.float64)
         except OverflowError:
             return _one_by_one(cells)
-        if np.all(np.abs(values) <= EXACT):  # False for infinity and NaN too
+        if np.all(np.abs(values) < EXACT):  # False for infinity and NaN too
             return values, []
     return _one_by_one(cells)
 
@@ -39,7 +39,7 @@ def _one_by_one(cells: Sequence[object]) -> tuple[NDArray[np.float64], list[Flaw
         elif isinstance(cell, int) and not -(2**63) <= cell < 2**63:
             reason = f"The integer {big(cell)} does not fit into 64 bits: write it with a decimal point, or smaller."
             flaws.append(Flaw(index, reason, False))
-        elif isinstance(cell, int) and abs(cell) > EXACT and int(float(cell)) != cell:
+        elif isinstance(cell, int) and abs(cell) >= EXACT and int(float(cell)) != cell:
             flaws.append(Flaw(index, inexact(cell), False))
         else:
             values[index] = cell

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.readers.arrays import ArrayWriter, Budget
+from core.readers.draft import Draft
 from core.readers.errors import DataError, shown
 from core.readers.options import ReadLimits
 from core.readers.streams import is_text
@@ -60,10 +59,11 @@ class _Numbering(dict[tuple[int, str | int | float], int]):
 class Labels:
     """The labels of all rows, in a file of int32 numbers."""
 
-    def __init__(self, folder: Path, limits: ReadLimits, budget: Budget) -> None:
-        self._numbering = _Numbering(limits)
-        self._longest = limits.max_label_characters + 1
-        self._writer = ArrayWriter(folder / "labels.npy", (), np.int32, budget)
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+        self._numbering = _Numbering(draft.limits)
+        self._longest = draft.limits.max_label_characters + 1
+        self._writer = draft.array("labels.npy", (), np.int32)
 
     def write(self, labels: Iterable[JsonScalar]) -> list[tuple[int, str]]:
         """Append labels; returns (position, reason) of those that cannot be one. Raises TooManyLabels."""
@@ -94,7 +94,7 @@ class Labels:
         """Forget all labels."""
         self._writer.discard()
 
-    def finish(self, folder: Path, classes_of: list[JsonScalar], asked_for: bool, budget: Budget) -> ClassTarget:
+    def finish(self, classes_of: list[JsonScalar], asked_for: bool) -> ClassTarget:
         """Write y.npy: positions among the sorted classes. `classes_of` gives each found label its class."""
         rows = self._writer.close()
         by_key = {class_key(label): label for label in reversed(classes_of)}
@@ -110,7 +110,7 @@ class Labels:
         place = {key: position for position, key in enumerate(keys)}
         renumbered = np.array([place[class_key(label)] for label in classes_of], dtype=np.int32)
         numbers: NDArray[Any] = np.load(self._writer.path, mmap_mode="r")
-        final = ArrayWriter(folder / "y.npy", (), np.int32, budget)
+        final = self._draft.array("y.npy", (), np.int32)
         for start in range(0, rows, BLOCK):
             final.write(renumbered[numbers[start : start + BLOCK]])
         final.close()

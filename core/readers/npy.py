@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from core.readers.array_source import ArraySource, read_arrays
+from core.readers.draft import Draft
 from core.readers.errors import DataError, RowError, shown
 from core.readers.options import ReadLimits, ReadOptions
 from core.readers.streams import BLOCK, Counted, open_bytes
@@ -71,16 +72,16 @@ def _way_out(descr: object) -> str:
     return "save one plain array of numbers, for instance after .astype(numpy.float32)"
 
 
-def read_npy_pair(x: Path, y: Path, into: Path, options: ReadOptions, limits: ReadLimits) -> DataSchema:
+def read_npy_pair(x: Path, y: Path, draft: Draft, options: ReadOptions) -> DataSchema:
     """Read two .npy files, gzipped or not."""
-    with open_bytes(x, limits) as x_stream, open_bytes(y, limits) as y_stream:
+    with open_bytes(x, draft.limits) as x_stream, open_bytes(y, draft.limits) as y_stream:
         sources = {}
         for key, path, stream in (("x", x, x_stream), ("y", y, y_stream)):
             source = read_header(stream, key)
             plain = not isinstance(getattr(stream, "raw", None), Counted)
-            source.check(key, limits, path.stat().st_size - stream.tell() if plain else None)
+            source.check(key, draft.limits, path.stat().st_size - stream.tell() if plain else None)
             sources[key] = source
-        return read_arrays(sources["x"], sources["y"], into, options, limits)
+        return read_arrays(sources["x"], sources["y"], draft, options)
 
 
 class _Directory(io.FileIO):
@@ -92,11 +93,11 @@ class _Directory(io.FileIO):
         return super().read(size) or b""
 
 
-def read_npz(path: Path, into: Path, options: ReadOptions, limits: ReadLimits) -> DataSchema:
+def read_npz(path: Path, draft: Draft, options: ReadOptions) -> DataSchema:
     """Read the arrays `x` and `y` of an archive, or those that options name; others are left alone."""
     try:
         with _Directory(path) as file, zipfile.ZipFile(cast(BinaryIO, file)) as archive:
-            return _read_archive(archive, path.stat().st_size, into, options, limits)
+            return _read_archive(archive, path.stat().st_size, draft, options)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error, UnicodeDecodeError) as error:
         # RuntimeError: encrypted members; NotImplementedError: exotic compression
         raise DataError(
@@ -104,25 +105,23 @@ def read_npz(path: Path, into: Path, options: ReadOptions, limits: ReadLimits) -
         ) from error
 
 
-def _read_archive(
-    archive: zipfile.ZipFile, packed: int, into: Path, options: ReadOptions, limits: ReadLimits
-) -> DataSchema:
+def _read_archive(archive: zipfile.ZipFile, packed: int, draft: Draft, options: ReadOptions) -> DataSchema:
     names = [info.filename for info in archive.infolist()]
     if any(name.startswith("xl/") for name in names):
         raise DataError("This is an Excel workbook: save the sheet as CSV and upload that.")
     arrays = [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
     chosen = _choose(arrays, options)
     with (
-        _open(archive, chosen["x"], packed, limits) as x_stream,
-        _open(archive, chosen["y"], packed, limits) as y_stream,
+        _open(archive, chosen["x"], packed, draft.limits) as x_stream,
+        _open(archive, chosen["y"], packed, draft.limits) as y_stream,
     ):
         sources = {}
         for key, stream in (("x", x_stream), ("y", y_stream)):
             source = read_header(stream, chosen[key])
             held = archive.getinfo(chosen[key] + ".npy").file_size - stream.tell()
-            source.check(key, limits, held)
+            source.check(key, draft.limits, held)
             sources[key] = source
-        return read_arrays(sources["x"], sources["y"], into, options, limits)
+        return read_arrays(sources["x"], sources["y"], draft, options)
 
 
 def _choose(arrays: list[str], options: ReadOptions) -> dict[str, str]:
@@ -152,4 +151,5 @@ def _open(archive: zipfile.ZipFile, name: str, packed: int, limits: ReadLimits) 
     info = archive.getinfo(name + ".npy")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise zipfile.BadZipFile("other compression")
-    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, Counted(archive.open(info), packed, limits)), BLOCK))
+    counted = Counted(archive.open(info), packed, limits)
+    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, counted), BLOCK))

@@ -17,7 +17,7 @@ ALPHABET = b"0123456789+-.eE, \t"  # no nan, inf, 1_000, Arabic digits
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 INTEGER = re.compile(r"[+-]?[0-9]+")
 GROUPED = re.compile(r"[+-]?[0-9]+([,'’\u00a0\u202f ][0-9]+)+(\.[0-9]*)?")
-EXACT = 2.0**53  # beyond it float64 has gaps between the integers
+EXACT = 2.0**53  # from here on float64 has gaps between the integers
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def parse(cells: Sequence[str]) -> tuple[NDArray[np.float64], list[Flaw]]:
             values = np.array(list(map(float, cells)), dtype=np.float64)
         except ValueError:
             return _one_by_one(cells)
-        if np.all(np.abs(values) <= EXACT):  # False for infinity too
+        if np.all(np.abs(values) < EXACT):  # False for infinity too
             return values, []
     return _one_by_one(cells)
 
@@ -51,7 +51,7 @@ def _one_by_one(cells: Sequence[str]) -> tuple[NDArray[np.float64], list[Flaw]]:
             number = float(text)
             if not math.isfinite(number):
                 flaws.append(Flaw(index, f"{shown(text)} is larger than any finite number here.", False))
-            elif abs(number) > EXACT and INTEGER.fullmatch(text) and not _exact(text, number):
+            elif abs(number) >= EXACT and INTEGER.fullmatch(text) and not _exact(text, number):
                 flaws.append(Flaw(index, inexact(text), False))
             else:
                 values[index] = number
@@ -77,7 +77,7 @@ def _flaw(index: int, text: str) -> Flaw:
     if not text:
         return Flaw(index, "The cell is empty: fill it in or leave the row out.", False)
     if not is_text(text):
-        return Flaw(index, f"{shown(text)} holds a NUL or is not UTF-8: save the file as UTF-8 text.", False)
+        return Flaw(index, f"{shown(text)} holds a NUL or is not UTF-8: save the file as UTF-8 text.", True)
     if GROUPED.fullmatch(text):
         return Flaw(index, f"{shown(text)} is not a plain number: write it with a decimal point, as in 1234.5.", False)
     try:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.readers.array_targets import ArrayValues
-from core.readers.arrays import Budget
-from core.readers.errors import BadRows, DataError, RowError
+from core.readers.draft import Draft
+from core.readers.errors import DataError, RowError
 from core.readers.features import Features, input_shape
 from core.readers.json_numbers import flatten, numbers, shape_of
-from core.readers.options import ReadLimits, ReadOptions
+from core.readers.options import ReadOptions
 from core.readers.targets import JsonTarget
 from core.schema import DataSchema
 
@@ -23,36 +22,26 @@ ROWS = 4096
 class PairTable:
     """Takes inputs and targets in order. The first row says what all look like; pointers go into {"x", "y"}."""
 
-    def __init__(
-        self,
-        folder: Path,
-        x: object,
-        y: object,
-        pointers: bool,
-        options: ReadOptions,
-        limits: ReadLimits,
-        bad: BadRows,
-    ) -> None:
+    def __init__(self, draft: Draft, x: object, y: object, pointers: bool, options: ReadOptions) -> None:
         _check_options(options)
-        budget = Budget(limits.max_bytes)
-        self._bad = bad
+        self._bad = draft.bad
         self._pointers = pointers
         self.row = 1
         self._x_shape = _first_shape(x, "x")
         self._y_shape = _first_shape(y, "y")
         shape = input_shape(self._x_shape, options)
-        self._features = Features(folder, shape, np.dtype(np.float64), options, budget, bad, self._name_x)
+        self._features = Features(draft, shape, np.dtype(np.float64), options, self._name_x)
         self._scalars: JsonTarget | None = None
         self._values: ArrayValues | None = None
         if self._y_shape == ():
-            self._scalars = JsonTarget(folder, "y", options.kind, limits, budget, bad)
+            self._scalars = JsonTarget(draft, "y", options.kind)
         elif options.kind == "class":
             raise DataError(
                 "A class label is a single string, number or boolean, but the first y is a list: "
                 'give one label per row, or set options.target.kind to "real".'
             )
         else:
-            self._values = ArrayValues(folder, self._y_shape, budget, bad, lambda at: self._name("y", at))
+            self._values = ArrayValues(draft, self._y_shape, lambda at: self._name("y", at))
 
     def write(self, xs: Sequence[object], ys: Sequence[object]) -> None:
         """Append rows."""
@@ -135,14 +124,14 @@ def _first_shape(value: object, key: str) -> tuple[int, ...]:
     return shape
 
 
-def read_inline_pairs(x: list[Any], y: list[Any], into: Path, options: ReadOptions, limits: ReadLimits) -> DataSchema:
+def read_inline_pairs(x: list[Any], y: list[Any], draft: Draft, options: ReadOptions) -> DataSchema:
     """Read parsed JSON: one entry of `x` and of `y` for each row."""
     if len(x) != len(y):
         detail = f"x has {len(x):,} rows, but y has {len(y):,}: give each row its target."
         raise DataError(detail, [RowError(detail, pointer="/y")])
     if not x:
         raise DataError("There are no rows: a dataset needs at least one.", [RowError("x is empty.", pointer="/x")])
-    table = PairTable(into, x[0], y[0], True, options, limits, BadRows())
+    table = PairTable(draft, x[0], y[0], True, options)
     for start in range(0, len(x), ROWS):
         table.write(x[start : start + ROWS], y[start : start + ROWS])
     return table.finish()

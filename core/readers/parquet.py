@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.readers.array_targets import ArrayLabels, ArrayValues, array_target
-from core.readers.arrays import Budget
-from core.readers.errors import BadRows, DataError, TooLarge, shown
+from core.readers.draft import Draft
+from core.readers.errors import DataError, TooLarge, shown
 from core.readers.features import Features, inexact_integers, input_shape, stored_dtype
 from core.readers.numbers import inexact
 from core.readers.options import ReadLimits, ReadOptions
@@ -27,7 +27,7 @@ MISSING = (
 )
 
 
-def read_parquet(path: Path, into: Path, options: ReadOptions, limits: ReadLimits) -> DataSchema:
+def read_parquet(path: Path, draft: Draft, options: ReadOptions) -> DataSchema:
     """Read a Parquet file of scalar columns; features must be numeric, the target may be text."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - only who has the extra can import it
@@ -36,8 +36,8 @@ def read_parquet(path: Path, into: Path, options: ReadOptions, limits: ReadLimit
         raise DataError(MISSING) from None
     try:
         with parquet.ParquetFile(path, buffer_size=PAGE_BUFFER, pre_buffer=False) as file:
-            _check_size(file.metadata, path.stat().st_size, limits)
-            table = _Table(file.schema_arrow, into, options, limits)
+            _check_size(file.metadata, path.stat().st_size, draft.limits)
+            table = _Table(file.schema_arrow, draft, options)
             rows = max(1, CELLS // len(file.schema_arrow.names))
             for batch in file.iter_batches(batch_size=rows, use_threads=False):
                 table.write(batch)
@@ -74,11 +74,10 @@ def _numeric(kind: Any) -> np.dtype[Any] | None:
 
 
 class _Table:
-    def __init__(self, schema: Any, into: Path, options: ReadOptions, limits: ReadLimits) -> None:
-        self._bad = BadRows()
+    def __init__(self, schema: Any, draft: Draft, options: ReadOptions) -> None:
+        self._bad = draft.bad
         self._row = 1
-        budget = Budget(limits.max_bytes)
-        self._roles = assign_roles(schema.names, len(schema.names), options, limits)
+        self._roles = assign_roles(schema.names, len(schema.names), options, draft.limits)
         self._types = [_numeric(field.type) for field in schema]
         self._at = self._roles.of("feature")
         self._targets = self._roles.of("target")
@@ -92,25 +91,23 @@ class _Table:
         self._dtype: np.dtype[Any] = np.result_type(*stored)
         names = [self._roles.names[at] for at in self._at]
         shape = input_shape((len(names),), options)
-        self._features = Features(into, shape, self._dtype, options, budget, self._bad, lambda at: (names[at], None))
-        self._target = self._make_target(into, options, limits, budget)
+        self._features = Features(draft, shape, self._dtype, options, lambda at: (names[at], None))
+        self._target = self._make_target(draft, options)
         self._side = [
-            (at, SideColumn(into, index, column.name, column.role, budget, self._bad))
+            (at, SideColumn(draft, index, column.name, column.role))
             for index, (at, column) in enumerate(self._roles.columns())
             if column.role in SIDE_ROLES
         ]
 
-    def _make_target(
-        self, into: Path, options: ReadOptions, limits: ReadLimits, budget: Budget
-    ) -> JsonTarget | ArrayLabels | ArrayValues:
+    def _make_target(self, draft: Draft, options: ReadOptions) -> JsonTarget | ArrayLabels | ArrayValues:
         name = self._roles.names[self._targets[0]]
         kind = self._types[self._targets[0]]
         if len(self._targets) > 1:
             shape: tuple[int, ...] = (len(self._targets),)
-            return array_target(into, name, np.dtype(np.float64), shape, options.kind, limits, budget, self._bad)
+            return array_target(draft, name, np.dtype(np.float64), shape, options.kind)
         if kind is None:
-            return JsonTarget(into, name, options.kind, limits, budget, self._bad)
-        return array_target(into, name, kind, (), options.kind, limits, budget, self._bad)
+            return JsonTarget(draft, name, options.kind)
+        return array_target(draft, name, kind, (), options.kind)
 
     def write(self, batch: Any) -> None:
         """Append a record batch."""

@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.readers.arrays import ArrayWriter, Budget
-from core.readers.errors import BadRows, shown
+from core.readers.draft import Draft
+from core.readers.errors import shown
 from core.readers.numbers import parse
 from core.readers.streams import is_text
 
@@ -28,12 +27,12 @@ FLAGS = {"0": 0, "1": 1, "false": 0, "true": 1}
 class SideColumn:
     """One such column in the making."""
 
-    def __init__(self, folder: Path, index: int, name: str, role: str, budget: Budget, bad: BadRows) -> None:
-        (folder / "columns").mkdir(exist_ok=True)
+    def __init__(self, draft: Draft, index: int, name: str, role: str) -> None:
+        (draft.folder / "columns").mkdir(exist_ok=True)
         self._name = name
         self._role = role
-        self._bad = bad
-        self._writer = ArrayWriter(folder / "columns" / f"{index}.npy", (), DTYPES[role], budget)
+        self._bad = draft.bad
+        self._writer = draft.array(f"columns/{index}.npy", (), DTYPES[role])
 
     def write(self, row: int, cells: Sequence[object]) -> None:
         """Append cells, text or JSON scalars, the first of which stands in data row `row`."""

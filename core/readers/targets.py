@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.readers.arrays import ArrayWriter, Budget
-from core.readers.errors import BadRows, DataError, RowError, shown
+from core.readers.draft import Draft
+from core.readers.errors import DataError, RowError, shown
 from core.readers.json_numbers import big
 from core.readers.labels import Labels, TooManyLabels, too_many
 from core.readers.numbers import INTEGER, NUMBER, inexact, parse
-from core.readers.options import Kind, ReadLimits
+from core.readers.options import Kind
 from core.schema import ClassTarget, JsonScalar, RealTarget
 
 Word = tuple[int, str]  # data row and text of what is no number
@@ -27,17 +26,13 @@ class OpenTarget:
     contradiction that the client has to resolve.
     """
 
-    def __init__(
-        self, folder: Path, name: str | None, kind: Kind | None, limits: ReadLimits, budget: Budget, bad: BadRows
-    ) -> None:
+    def __init__(self, draft: Draft, name: str | None, kind: Kind | None) -> None:
         self.kind = kind
         self.name = name
-        self.bad = bad
-        self._folder = folder
-        self._limits = limits
-        self._budget = budget
-        self._labels = Labels(folder, limits, budget) if kind != "real" else None
-        self._values = ArrayWriter(folder / "values.npy", (), np.float64, budget) if kind != "class" else None
+        self.bad = draft.bad
+        self._draft = draft
+        self._labels = Labels(draft) if kind != "real" else None
+        self._values = draft.array("values.npy", (), np.float64) if kind != "class" else None
         self._word: Word | None = None
         self._float = False
 
@@ -78,7 +73,7 @@ class OpenTarget:
             flaws = self._labels.write(labels)
         except TooManyLabels:
             if self._values is None:
-                raise too_many(self._limits) from None
+                raise too_many(self._draft.limits) from None
             self._labels.discard()  # it may still turn out to be real
             self._labels = None
             return
@@ -90,14 +85,14 @@ class OpenTarget:
         if self.kind == "real" or (self.kind is None and self._float):
             assert self._values is not None
             self._values.close()
-            self._values.path.rename(self._folder / "y.npy")
+            self._values.path.rename(self._draft.folder / "y.npy")
             return RealTarget(shape=())
         if self._values is not None:
             self._values.discard()
         if self._labels is None:
-            raise too_many(self._limits)
+            raise too_many(self._draft.limits)
         classes = self.classes(self._labels.found)
-        return self._labels.finish(self._folder, classes, self.kind == "class", self._budget)
+        return self._labels.finish(classes, self.kind == "class")
 
     def classes(self, found: list[JsonScalar]) -> list[JsonScalar]:
         """What the labels found are as classes, one for one."""
