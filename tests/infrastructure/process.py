@@ -55,6 +55,11 @@ class ServerProcess:
         return self._process.poll()
 
     def start(self) -> None:
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Start without waiting, so that several can become ready at the same time."""
         assert self._process is None or self._process.poll() is not None, "already running"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -69,6 +74,10 @@ class ServerProcess:
                 preexec_fn=dies_with_parent(self._death_signal),  # noqa: PLW1509 (one C call)
                 process_group=0,
             )
+
+    def await_ready(self) -> None:
+        """Raises RuntimeError, with what the server said last, when it ends or is too slow."""
+        assert self._process is not None, "not started"
         deadline = time.monotonic() + self._start_s
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -1,0 +1,176 @@
+"""`nudged up` as people meet it: the whole way, its deaths and restarts, and that nothing stays behind."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from standalone.data_lock import owner
+from standalone.system import System
+from tests.infrastructure.journey import X, Y, connect, journey, submit, upload, wait
+from tests.infrastructure.process import free_port
+from tests.infrastructure.processes import all_gone, eventually, lives, tree
+
+UP = [sys.executable, "-m", "standalone", "up"]
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One system for the tests that leave it working."""
+    with System(tmp_path_factory.mktemp("system") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def part(system: System, word: str) -> psutil.Process:
+    """The child of the supervisor whose command holds the word."""
+    [found] = [
+        child
+        for child in psutil.Process(system.pid).children()
+        if lives(child) and any(word in argument for argument in child.cmdline())
+    ]
+    return found
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_from_a_dataset_to_a_prediction(system: System) -> None:
+    with connect(system.url) as client:
+        journey(client)
+    for name in ("server", "worker", "broker", "migration"):
+        assert (system.data / "logs" / f"{name}.log").exists()
+    assert part(system, "valkey-server").cmdline()
+
+
+@pytest.mark.parametrize("word", ["service", "worker", "valkey-server"])
+def test_a_part_that_dies_is_started_again(system: System, word: str) -> None:
+    before = part(system, word)
+    before.kill()
+    eventually(lambda: not lives(before), 5, "it died")
+    eventually(lambda: _runs_anew(system, word, before), 10, "it was started again")
+    eventually(lambda: answers(system.url), 20, "the server answers")
+    with connect(system.url) as client:
+        journey(client)
+
+
+def _runs_anew(system: System, word: str, before: psutil.Process) -> bool:
+    with contextlib.suppress(ValueError, psutil.NoSuchProcess):  # there is none at this moment
+        return part(system, word).pid != before.pid
+    return False
+
+
+def test_two_side_by_side_do_not_disturb_each_other(system: System, folder: Path) -> None:
+    with System(folder) as other, connect(system.url) as first, connect(other.url) as second:
+        assert other.url != system.url
+        mine = upload(first, "mine")
+        theirs = upload(second, "theirs")
+        assert second.get(f"/v1/datasets/{mine}").status_code == 404
+        assert first.get(f"/v1/datasets/{theirs}").status_code == 404
+        journey(second)
+    assert answers(system.url)
+
+
+def test_a_second_one_on_the_same_data_is_told_who_has_it(system: System) -> None:
+    second = subprocess.run(
+        [*UP, "--port", "0", "--data", system.data], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert second.returncode == 1
+    assert f"process {system.pid} at {system.url}" in second.stderr
+    assert answers(system.url)
+
+
+def test_a_port_that_is_taken_is_an_error_with_a_way_out(system: System, folder: Path) -> None:
+    port = system.url.rpartition(":")[2]
+    second = subprocess.run(
+        [*UP, "--port", port, "--data", folder], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert second.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is taken" in second.stderr
+    assert "--port" in second.stderr
+    assert owner(folder) == {}
+
+
+def test_the_default_port_gives_way_and_says_so(folder: Path) -> None:
+    with socket.socket() as occupant:
+        with contextlib.suppress(OSError):  # somebody else has it: that will do
+            occupant.bind(("127.0.0.1", 8080))
+            occupant.listen()
+        process = subprocess.Popen([*UP, "--data", folder], stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(2)]
+            assert lines[0].startswith("Port 8080 is taken by another program, so this is port ")
+            port = lines[0].strip().rpartition(" ")[2].rstrip(".")
+            assert lines[1].startswith(f"Nudge is up at http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_a_request_under_way_is_answered_and_a_second_signal_is_harmless(folder: Path) -> None:
+    with System(folder) as system:
+        everyone = tree(system.pid)
+        body = json.dumps({"name": "late", "x": X, "y": Y}).encode()
+        port = int(system.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(
+                b"POST /v1/datasets HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                + f"Content-Length: {len(body)}\r\n\r\n".encode()
+                + body[:100]
+            )
+            threading.Event().wait(0.3)  # the server has begun to read
+            psutil.Process(system.pid).send_signal(signal.SIGTERM)
+            eventually(lambda: not answers(system.url), 10, "the server takes no new requests")
+            psutil.Process(system.pid).send_signal(signal.SIGTERM)
+            assert lives(part(system, "worker"))  # the server stops first, and nothing is restarted
+            connection.sendall(body[100:])
+            answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 201 "), answer
+        assert system.stop() == 0
+    all_gone(everyone, 1)
+    assert owner(folder) == {}
+
+
+def test_a_killed_supervisor_leaves_nothing_behind_and_nothing_is_lost(folder: Path) -> None:
+    # The lease is short, so that the test need not wait for long until the job is taken back.
+    impatient = {"NUDGE_LEASE_S": "2", "NUDGE_RENEW_S": "0.5", "NUDGE_RESCUE_S": "0.5", "NUDGE_OVERDUE_S": "0.5"}
+    with System(folder, environment=impatient) as system:
+        with connect(system.url) as client:
+            job = submit(client, upload(client), epochs=20_000)
+            wait(client, job, "running")
+            eventually(lambda: client.get(f"/v1/jobs/{job}").json()["progress"]["epoch"] > 0, 20, "it trains")
+        everyone = tree(system.pid)
+        assert len(everyone) >= 6  # supervisor, broker, worker, its warm parent of trainers, a trainer, server
+        psutil.Process(system.pid).kill()
+        all_gone(everyone, 5)
+    with System(folder, environment=impatient) as system, connect(system.url) as client:
+        job_now = wait(client, job, "running", "succeeded", within_polls=6)
+        assert job_now["attempt"] == 2
+        assert job_now["progress"]["epoch"] > 0
+        client.post(f"/v1/jobs/{job}/cancel")
+
+
+def test_a_system_that_cannot_start_says_why_and_leaves_nothing(folder: Path) -> None:
+    nowhere = {"DATABASE_URL": f"postgresql+psycopg://nudge@127.0.0.1:{free_port()}/nudge"}
+    with pytest.raises(RuntimeError, match=r"(?s)The migration ended with status 1.*cannot be reached"):
+        System(folder, environment=nowhere).__enter__()
+    assert owner(folder) == {}
