@@ -94,8 +94,8 @@ def _last_that_shapes(layers: tuple[Layer, ...]) -> int | None:
 
 def _rows(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
     rows = training_rows(spec, schema.rows)
-    if rows < 1:
-        detail = "With a part set aside for validation no row is left to train on: give the dataset more rows."
+    if isinstance(spec.validation, ValidationFraction) and schema.rows < 2:
+        detail = "A dataset of one row cannot be split into training and validation rows: give it more rows."
         yield Finding("/validation/fraction", detail)
     elif spec.batch_size > rows:
         detail = f"The batch size is {spec.batch_size} but there are only {rows} training rows: use at most {rows}."

@@ -58,8 +58,14 @@ def findings(error: ValidationError) -> list[Finding]:
         if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
             field = str(context.get("discriminator", "type")).strip("'")
             path.append(field)
-        result.append(Finding(pointer(path), _sentence(item["type"], item["msg"], path, context)))
-    return result
+        result.append((item["type"], Finding(pointer(path), _sentence(item["type"], item["msg"], path, context))))
+    # A list whose entries are wrong also counts as too short, since only the right ones were counted.
+    places = [found.pointer for _, found in result]
+    return [
+        found
+        for kind, found in result
+        if kind != "too_short" or not any(at.startswith(found.pointer + "/") for at in places)
+    ]
 
 
 def _tags() -> set[str]:

@@ -1,0 +1,234 @@
+"""Specs: what is refused, where the finding points, and what it says."""
+
+import json
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from core.schema import ClassTarget, DataSchema, RealTarget, class_key
+from core.spec import Finding, Spec, SpecError, findings, pointer
+from core.training_spec import TrainingSpec
+
+MINIMAL = {
+    "dataset": "ds_1",
+    "network": {"layers": [{"type": "flatten"}, {"type": "dense", "units": 10}]},
+    "loss": {"type": "quadratic"},
+}
+
+
+def refused(text):
+    with pytest.raises(ValidationError) as caught:
+        TrainingSpec.model_validate_json(text)
+    return findings(caught.value)
+
+
+def refused_with(**changes):
+    return refused(json.dumps(MINIMAL | changes))
+
+
+def test_the_defaults_are_written_out():
+    told = TrainingSpec.model_validate(MINIMAL).model_dump(mode="json")
+    assert told == {
+        "spec_version": 1,
+        "name": None,
+        "dataset": "ds_1",
+        "validation": None,
+        "preprocessing": {"scale": "unit"},
+        "network": {
+            "layers": [
+                {"type": "flatten"},
+                {
+                    "type": "dense",
+                    "units": 10,
+                    "weights": {"type": "glorot_uniform"},
+                    "biases": {"type": "zeros"},
+                },
+            ]
+        },
+        "loss": {"type": "quadratic"},
+        "optimizer": {"type": "sgd", "learning_rate": 0.1, "momentum": 0.0},
+        "batch_size": 32,
+        "epochs": 10,
+        "seed": 0,
+        "dtype": "float32",
+        "threads": 1,
+        "early_stopping": None,
+        "checkpoints": {"every_epochs": 1, "keep": 2},
+        "limits": {"runtime_s": None, "attempts": 5},
+        "from_checkpoint": None,
+        "metadata": {},
+        "priority": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"validation": {"fraction": 0.2}},
+        {"validation": {"dataset": "ds_2"}},
+        {"optimizer": {"type": "adam", "learning_rate": {"type": "exponential", "learning_rate": 1, "factor": 0.5}}},
+        {"early_stopping": {"metric": "train_loss", "patience": 3}, "metadata": {"a": [1, None, {"b": 0.1}]}},
+        {"limits": {"runtime_s": 0.1}, "seed": 2**63 - 1, "from_checkpoint": "ckpt_1", "name": "digits"},
+    ],
+)
+def test_json_round_trip_is_exact(changes):
+    spec = TrainingSpec.model_validate(MINIMAL | changes)
+    assert TrainingSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert TrainingSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+def layers(*given):
+    return {"network": {"layers": list(given)}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "at", "says"),
+    [
+        (layers(), "/network/layers", "At least 1"),
+        (layers({"type": "dens"}), "/network/layers/0/type", 'known are dense, .*Did you mean "dense"'),
+        (layers({"units": 3}), "/network/layers/0/type", 'a field "type"'),
+        (layers({"type": "dense"}), "/network/layers/0/units", "required"),
+        (layers({"type": "dense", "units": 10**12}), "/network/layers/0/units", "less than or equal"),
+        (layers({"type": "dense", "units": 0}), "/network/layers/0/units", "greater than or equal"),
+        (layers({"type": "dense", "units": True}), "/network/layers/0/units", "integer"),
+        (layers({"type": "dense", "units": "3"}), "/network/layers/0/units", "integer"),
+        (layers({"type": "dense", "units": 3, "unit": 3}), "/network/layers/0/unit", "no field"),
+        (layers({"type": "dropout", "rate": 1.0}), "/network/layers/0/rate", "less than 1"),
+        ({"optimizer": {"type": "sgd", "learning_rate": float("nan")}}, "/optimizer/learning_rate", "finite"),
+        ({"optimizer": {"type": "sgd", "learning_rate": float("inf")}}, "/optimizer/learning_rate", "finite|less"),
+        ({"optimizer": {"type": "sgd", "learning_rate": 0}}, "/optimizer/learning_rate", "greater than 0"),
+        ({"optimizer": {"type": "sgd", "learning_rate": "fast"}}, "/optimizer/learning_rate", "number"),
+        (
+            {"optimizer": {"type": "sgd", "learning_rate": {"type": "step", "learning_rate": 1}}},
+            "/optimizer/learning_rate/every_epochs",
+            "required",
+        ),
+        ({"optimizer": {"type": "sgd", "learning_rate": {"type": "stop"}}}, "/optimizer/learning_rate/type", "step"),
+        ({"optimizer": {"type": "sdg"}}, "/optimizer/type", 'Did you mean "sgd"'),
+        ({"loss": {"type": "mse"}}, "/loss/type", "known are quadratic"),
+        ({"validation": {"fraction": 1.0}}, "/validation/fraction", "less than 1"),
+        ({"validation": {"dataset": "a b"}}, "/validation/dataset", "match"),
+        ({"seed": 2**63}, "/seed", "less than"),
+        ({"seed": -1}, "/seed", "greater"),
+        ({"epochs": 2.5}, "/epochs", "integer"),
+        ({"name": "job_1"}, "/name", "like an id"),
+        ({"name": "a/b"}, "/name", "match"),
+        ({"priority": 11}, "/priority", "less"),
+        ({"metadata": {"a": {"b": float("nan")}}}, "/metadata", "NaN"),
+        ({"metadata": {"a": "\0"}}, "/metadata", "NUL"),
+        ({"metadata": {"a": 2**70}}, "/metadata", "64 bits"),
+        ({"metadata": {"a": [[[[[[[[[[1]]]]]]]]]]}}, "/metadata", "nested"),
+        ({"spec_version": 2}, "/spec_version", "1"),
+        ({"typo": 1}, "/typo", "no field"),
+    ],
+)
+def test_a_bad_field_is_found_where_it_stands(changes, at, says):
+    found = refused_with(**changes)
+    assert [f.pointer for f in found] == [at]
+    assert found == [Finding(at, found[0].detail)]
+    assert re.search(says, found[0].detail)
+    assert "nan" not in found[0].detail
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 5000, '{"dataset": "\\ud800"}', '{"seed": 1e400}'])
+def test_what_is_no_spec_at_all_is_refused(text):
+    assert refused(text)
+
+
+def test_all_findings_are_reported_at_once():
+    found = refused_with(batch_size=0, epochs=0, loss={"type": "x"})
+    assert {f.pointer for f in found} == {"/batch_size", "/epochs", "/loss/type"}
+
+
+def test_no_field_shares_its_name_with_a_type():
+    """Otherwise its place would be lost from pointers."""
+    from core.spec import _tags
+
+    specs, seen = [Spec], set()
+    while specs:
+        cls = specs.pop()
+        specs.extend(cls.__subclasses__())
+        seen |= set(cls.model_fields)
+    assert not seen & _tags()
+    assert {"dense", "sgd", "class", "quadratic", "step", "zeros"} <= _tags()
+
+
+def test_pointers_escape():
+    assert pointer(["a/b", 0, "c~d"]) == "/a~1b/0/c~0d"
+    assert pointer([]) == ""
+    assert "/a: wrong" in str(SpecError([Finding("/a", "wrong")]))
+
+
+def test_specs_are_immutable():
+    spec = TrainingSpec.model_validate(MINIMAL)
+    with pytest.raises(ValidationError):
+        spec.epochs = 3
+
+
+def test_identity_leaves_out_names_ids_and_habits():
+    plain = TrainingSpec.model_validate(MINIMAL | {"validation": {"dataset": "ds_2"}})
+    other = {
+        "dataset": "ds_9",
+        "validation": {"dataset": "ds_8"},
+        "name": "x",
+        "metadata": {"a": 1},
+        "limits": {"attempts": 1},
+        "checkpoints": {"keep": 9},
+        "priority": 3,
+        "from_checkpoint": "ckpt_5",
+    }
+    assert plain.identity() == TrainingSpec.model_validate(MINIMAL | other).identity()
+    assert plain.identity() != TrainingSpec.model_validate(MINIMAL).identity()
+    assert plain.identity() != plain.model_copy(update={"seed": 1}).identity()
+
+
+CLASSES = (None, False, True, -3, 1, 2.5, 10, "", "1", "a")
+
+
+def test_class_labels_keep_their_json_type():
+    target = ClassTarget(classes=CLASSES)
+    back = ClassTarget.model_validate_json(target.model_dump_json())
+    assert [(type(c), c) for c in back.classes] == [(type(c), c) for c in CLASSES]
+    assert sorted(CLASSES[::-1], key=class_key) == list(CLASSES)
+    assert class_key(1) == class_key(1.0)
+    assert len({class_key(c) for c in (1, True, "1")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ([1], "one class"),
+        ([1, 1], "one class"),
+        ([1, 1.0, 2], "distinct"),
+        ([2, 1], "sorted"),
+        ([0, float("nan")], "NaN"),
+        ([0, 2**64], "64 bits"),
+        ([0, [1]], "string"),
+    ],
+)
+def test_bad_classes_are_refused(given, says):
+    with pytest.raises(ValidationError, match=says):
+        ClassTarget.model_validate({"kind": "class", "classes": given})
+
+
+def test_targets_have_widths():
+    assert ClassTarget(classes=(0, 1, 2)).width == 3
+    assert RealTarget(shape=()).width == 1
+    assert RealTarget(shape=(2, 3)).width == 6
+    with pytest.raises(ValidationError):
+        RealTarget(shape=(0,))
+
+
+def test_a_schema_round_trips():
+    schema = DataSchema(
+        rows=3,
+        input_shape=(2,),
+        input_dtype="float32",
+        target=RealTarget(shape=(1,)),
+        columns=[{"name": "a", "role": "feature"}],
+    )
+    assert DataSchema.model_validate_json(schema.model_dump_json()) == schema
+    with pytest.raises(ValidationError):
+        DataSchema.model_validate(schema.model_dump() | {"input_shape": []})
