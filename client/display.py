@@ -10,7 +10,7 @@ from rich.text import Text
 
 from client.events import Event
 from client.learning_curves import TRAINING, VALIDATION, learning_curves
-from client.schemas import Epoch
+from client.schemas import Epoch, Metrics
 
 
 class TrainingDisplay:
@@ -106,14 +106,19 @@ class TrainingDisplay:
 
 def line_of(epoch: Epoch, epochs: int) -> str:
     """One epoch in one plain line."""
-    parts = [f"epoch {epoch.epoch}/{epochs}", f"loss {number(epoch.train_loss)}"]
-    if epoch.train_accuracy is not None:
-        parts.append(f"accuracy {percent(epoch.train_accuracy)}")
-    if epoch.validation_loss is not None:
-        parts.append(f"validation loss {number(epoch.validation_loss)}")
-    if epoch.validation_accuracy is not None:
-        parts.append(f"validation accuracy {percent(epoch.validation_accuracy)}")
-    return "  ".join([*parts, speed(epoch.examples_per_s)]).rstrip()
+    return f"epoch {epoch.epoch}/{epochs}  {said(epoch)}"
+
+
+def said(metrics: Metrics) -> str:
+    """What was measured, in one plain line."""
+    parts = [f"loss {number(metrics.train_loss)}"]
+    if metrics.train_accuracy is not None:
+        parts.append(f"accuracy {percent(metrics.train_accuracy)}")
+    if metrics.validation_loss is not None:
+        parts.append(f"validation loss {number(metrics.validation_loss)}")
+    if metrics.validation_accuracy is not None:
+        parts.append(f"validation accuracy {percent(metrics.validation_accuracy)}")
+    return "  ".join([*parts, speed(metrics.examples_per_s)]).rstrip()
 
 
 def number(value: float | None) -> str:

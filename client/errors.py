@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+SHOWN = 10
+"""How many findings are shown as text; `errors` holds all that were sent."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing wrong with the input: where it stands (a JSON pointer, or a row) and what to do about it."""
@@ -59,10 +63,11 @@ class NudgeError(Exception):
         return self.status is not None and 400 <= self.status < 500
 
     def __str__(self) -> str:
-        lines = [str(finding) for finding in self.errors if finding.detail != self.detail or finding.place]
-        if len(lines) == 1 and self.errors[0].detail in self.detail:
-            return lines[0] if self.detail == self.errors[0].detail else self.detail
-        return "\n".join([self.detail, *(f"  - {line}" for line in lines)])
+        if len(self.errors) == 1 and self.errors[0].detail == self.detail:
+            return str(self.errors[0])
+        lines = [f"  - {finding}" for finding in self.errors[:SHOWN]]
+        hidden = int(self.problem.get("total") or len(self.errors)) - len(lines)
+        return "\n".join([self.detail, *lines, *([f"  ... and {hidden:,} more"] if hidden > 0 else [])])
 
 
 class UnreachableError(NudgeError):

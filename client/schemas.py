@@ -67,10 +67,9 @@ class Progress(Record):
     eta_s: float | None = None
 
 
-class Epoch(Record):
-    """The metrics of one epoch; a metric that was not measured, or is not finite, is None."""
+class Metrics(Record):
+    """What was measured in an epoch; a metric that was not measured, or is not finite, is None."""
 
-    epoch: int
     train_loss: float | None = None
     train_accuracy: float | None = None
     validation_loss: float | None = None
@@ -79,6 +78,12 @@ class Epoch(Record):
     gradient_norm: float | None = None
     examples_per_s: float | None = None
     seconds: float | None = None
+
+
+class Epoch(Metrics):
+    """The metrics of one epoch, counted from 1."""
+
+    epoch: int
 
 
 class JobRecord(Record):
@@ -92,7 +97,7 @@ class JobRecord(Record):
     estimate: Estimate
     attempt: int = 0
     progress: Progress
-    metrics: Epoch | None = None
+    metrics: Metrics | None = None
     checkpoint: str | None = None
     best_checkpoint: str | None = None
     model: str | None = None

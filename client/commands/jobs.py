@@ -5,7 +5,7 @@ import json
 import click
 
 from client.commands.watching import watch as watch_job
-from client.display import line_of, number, percent
+from client.display import line_of, number, percent, said
 from client.schemas import JobRecord
 from client.terminal import Terminal, connected, pass_terminal
 
@@ -47,7 +47,8 @@ def show(terminal: Terminal, job: str) -> None:
             "name": record.name,
             "status": record.status,
             "reason": record.status_reason,
-            "last epoch": line_of(metrics, record.progress.epochs) if metrics else None,
+            "metrics": said(metrics) if metrics else None,
+            "epoch": f"{record.progress.epoch} of {record.progress.epochs}",
             "parameters": f"{record.estimate.parameters:,}",
             "dataset": record.spec.get("dataset"),
             "checkpoint": record.checkpoint,

@@ -1,0 +1,167 @@
+"""The command `nudge`, as a process of its own against a running system."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from client import Client, Dataset
+from tests.client.conftest import DIGITS, ROOT, SAMPLES, Run
+
+IRIS = ROOT / "examples" / "iris.json"
+
+
+def test_training_in_one_command(run: Run) -> None:
+    done = run("train", "examples/iris.json", "--data", SAMPLES / "iris.csv", "--watch", "--name", "one-command")
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/40" in done.stdout
+    assert "epoch 40/40" in done.stdout
+    assert "succeeded" in done.stdout
+    asked = run("predict", "one-command", "--input", "[[5.9, 3.0, 5.1, 1.8]]", "--top", "2")
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.startswith("0: virginica")
+
+
+def test_json_leaves_nothing_else_on_stdout(run: Run) -> None:
+    done = run("train", IRIS, "--data", SAMPLES / "iris.csv", "--set", "epochs=2", "--watch", "--json")
+    job = json.loads(done.stdout)
+    assert job["status"] == "succeeded"
+    assert "epoch 2/2" in done.stderr
+    model = job["model"]
+    predicted = json.loads(run("--json", "predict", model, "--input", "[[5.9, 3.0, 5.1, 1.8]]").stdout)
+    assert len(predicted["predictions"][0]["top"]) == 3
+    assert predicted["model"] == model
+    assert json.loads(run("predict", job["id"], "--input", "[[5.9, 3.0, 5.1, 1.8]]", "--json").stdout) == predicted
+    assert json.loads(run("models", "show", model, "--json").stdout)["job"] == job["id"]
+    assert json.loads(run("jobs", "show", job["id"], "--json").stdout) == job
+    assert len(json.loads(run("jobs", "metrics", job["id"], "--json").stdout)) == 2
+    assert json.loads(run("jobs", "checkpoints", job["id"], "--json").stdout)[0]["epoch"] == 2
+    assert job["id"] in [item["id"] for item in json.loads(run("jobs", "list", "--json").stdout)]
+    assert model in [item["id"] for item in json.loads(run("models", "list", "--json").stdout)]
+    lines = [json.loads(line) for line in run("jobs", "events", job["id"], "--json").stdout.splitlines()]
+    assert [line["id"] for line in lines] == list(range(1, len(lines) + 1))
+    assert lines[-1]["event"] == "succeeded"
+
+
+def test_datasets_from_upload_to_deletion(run: Run) -> None:
+    uploaded = json.loads(run("datasets", "upload", *reversed(DIGITS), "--name", "cli-digits", "--json").stdout)
+    assert (uploaded["rows"], uploaded["input_shape"]) == (1797, [8, 8])
+    listed = run("datasets", "list")
+    assert uploaded["id"] in listed.stdout
+    assert "1,797 rows of 8 × 8 uint8, 10 classes" in listed.stdout
+    assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in run("datasets", "show", uploaded["id"]).stdout
+    rows = json.loads(run("datasets", "rows", uploaded["id"], "--offset", "3", "--limit", "1", "--json").stdout)
+    assert rows[0]["y"] == 3
+    drawn = run("datasets", "rows", uploaded["id"], "--limit", "1").stdout
+    assert "█" in drawn
+    assert run("datasets", "delete", uploaded["id"]).returncode == 0
+    assert run("datasets", "show", uploaded["id"]).returncode == 4
+
+
+def test_a_pair_of_files_trains_and_pictures_are_asked(run: Run) -> None:
+    done = run(
+        "train", "examples/digits.json", "--data", *DIGITS, "--validation", *DIGITS, "--set", "epochs=2",
+        "--set", "name=pair", "--watch", "--json",
+    )  # fmt: skip
+    job = json.loads(done.stdout)
+    assert job["spec"]["validation"] == {"dataset": job["spec"]["dataset"]} or "dataset" in job["spec"]["validation"]
+    asked = run("predict", "pair", "--input", DIGITS[0], "--rows", "10:13")
+    assert asked.stdout.count("\n") == 3
+    everything = json.loads(run("predict", "pair", "--input", DIGITS[0], "--json").stdout)
+    assert len(everything["outputs"]) == len(everything["predictions"]) == 1797
+
+
+def test_a_dry_run_says_what_it_would_cost(run: Run) -> None:
+    done = run("train", IRIS, "--data", SAMPLES / "iris.csv", "--dry-run", "--json")
+    assert json.loads(done.stdout)["parameters"] == 67
+
+
+def test_usage_errors_are_2(run: Run, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    for words, says in (
+        (["train", "nowhere.json"], "does not exist"),
+        (["train", str(IRIS)], "--data"),
+        (["train", str(broken), "--data", "samples/iris.csv"], "line 1"),
+        (["train", str(IRIS), "--data", "samples/iris.csv", "--set", "epochs"], "key=value"),
+        (["train", str(IRIS), "--data", "samples/iris.csv", "--validation", "half"], "neither a file nor"),
+        (["datasets", "upload", "samples/iris.csv", "samples/README.md"], "no pair"),
+        (["predict", "m", "--input", "[[1"], "JSON"),
+        (["predict", "m", "--input", "nowhere.csv"], "nowhere.csv"),
+        (["predict", "m", "--input", "[[1]]", "--rows", "5"], "no rows 5"),
+        (["--url", "nonsense", "jobs", "list"], "no address"),
+        (["jobs", "dance"], "dance"),
+    ):
+        done = run(*words)
+        assert done.returncode == 2, (words, done.stdout, done.stderr)
+        assert says in done.stderr, (words, done.stderr)
+        assert "succeeded" not in done.stdout
+
+
+def test_no_server_is_3(run: Run) -> None:
+    done = run("jobs", "list", NUDGE_URL="http://127.0.0.1:9")
+    assert done.returncode == 3
+    assert "Nobody answers at http://127.0.0.1:9" in done.stderr
+
+
+def test_refused_input_is_4_and_says_where(run: Run) -> None:
+    done = run("train", IRIS, "--data", SAMPLES / "iris.csv", "--set", "network.layers.2.units=5")
+    assert done.returncode == 4
+    assert "/network/layers/2" in done.stderr
+    machine = run("jobs", "show", "job_nothere", "--json")
+    assert machine.returncode == 4
+    assert json.loads(machine.stdout)["error"]["status"] in (404, 422)
+
+
+def test_a_job_that_fails_is_1(run: Run) -> None:
+    done = run(
+        "train", IRIS, "--data", SAMPLES / "iris.csv", "--watch", "--set", "loss.type=quadratic",
+        "--set", 'optimizer={"type": "sgd", "learning_rate": 1e30}',
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "diverged" in done.stdout
+
+
+def test_the_nearest_address_wins(run: Run) -> None:
+    assert run("--url", "http://127.0.0.1:9", "jobs", "list").returncode == 3
+    assert run("jobs", "list", "--url", "http://127.0.0.1:9").returncode == 3
+
+
+def test_interrupting_the_watcher_leaves_the_job_alone(url: str, nudge: Client, digits: Dataset) -> None:
+    job = nudge.train(
+        dataset=digits, network=["flatten", {"type": "dense", "units": 10}], loss="cross_entropy", epochs=1_000_000
+    )
+    watcher = subprocess.Popen(
+        [sys.executable, "-m", "client.cli", "jobs", "watch", job.id],
+        env=os.environ | {"NUDGE_URL": url},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while job.refresh().record.progress.epoch < 1:
+            time.sleep(0.05)
+        time.sleep(1)
+        watcher.send_signal(signal.SIGINT)
+        _, err = watcher.communicate(timeout=20)
+        assert watcher.returncode == 130
+        assert f"nudge jobs watch {job.id}" in err
+        assert f"nudge jobs cancel {job.id}" in err
+        assert job.refresh().status == "running"
+    finally:
+        watcher.kill()
+        watcher.communicate()
+        cancelled = subprocess.run(
+            [sys.executable, "-m", "client.cli", "jobs", "cancel", job.id],
+            env=os.environ | {"NUDGE_URL": url},
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    assert job.id in cancelled.stdout
+    assert job.wait(20).status == "cancelled"
