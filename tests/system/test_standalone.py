@@ -151,8 +151,9 @@ def test_a_request_under_way_is_answered_and_a_second_signal_is_harmless(folder:
 
 
 def test_a_killed_supervisor_leaves_nothing_behind_and_nothing_is_lost(folder: Path) -> None:
-    # The lease is short, so that the test need not wait for long until the job is taken back.
+    # The lease is short and training as important as all else, so that the test need not wait for long.
     impatient = {"NUDGE_LEASE_S": "2", "NUDGE_RENEW_S": "0.5", "NUDGE_RESCUE_S": "0.5", "NUDGE_OVERDUE_S": "0.5"}
+    impatient["NUDGE_GIVE_WAY"] = "false"
     with System(folder, environment=impatient) as system:
         with connect(system.url) as client:
             job = submit(client, upload(client), epochs=20_000)
