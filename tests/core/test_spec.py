@@ -191,7 +191,7 @@ def test_class_labels_keep_their_json_type():
     target = ClassTarget(classes=CLASSES)
     back = ClassTarget.model_validate_json(target.model_dump_json())
     assert [(type(c), c) for c in back.classes] == [(type(c), c) for c in CLASSES]
-    assert sorted(CLASSES[::-1], key=class_key) == list(CLASSES)
+    assert sorted([*CLASSES[5:], *CLASSES[:5]], key=class_key) == list(CLASSES)
     assert class_key(1) == class_key(1.0)
     assert len({class_key(c) for c in (1, True, "1")}) == 3
 
