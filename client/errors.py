@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-
 SHOWN = 10
 """How many findings are shown as text; `errors` holds all that were sent."""
 

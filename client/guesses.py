@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from rich.align import Align
 from rich.bar import Bar
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -44,6 +44,7 @@ def drawn(pixels: Sequence[Sequence[float]], *, colour: bool) -> Text:
 
 def beside(pixels: Sequence[Sequence[float]], right: Table, *, colour: bool) -> Table:
     """The picture on the left, the guesses on the right."""
+    drawing = drawn(pixels, colour=colour)
     grid = Table.grid(padding=(0, 4))
-    grid.add_row(drawn(pixels, colour=colour), Padding(right, (2, 0, 0, 0)))
+    grid.add_row(drawing, Align(right, vertical="middle", height=drawing.plain.count("\n") + 1))
     return grid

@@ -10,7 +10,7 @@ from client.curve import Axis, Series, chart
 from client.schemas import Epoch
 
 TRAINING = "cyan"
-VALIDATION = "bright_yellow"
+VALIDATION = "magenta"
 HEIGHT = 7
 WIDEST = 60
 

@@ -3,6 +3,7 @@
 import gzip
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from typing import NoReturn
 
 import click
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from client import Client, Dataset, Job, NudgeError, Prediction
@@ -35,15 +37,14 @@ TRY_NEXT = """\
   [green]make up[/]     keep Nudge running; then, in another terminal:
 
   [green].venv/bin/nudge train examples/digits.json --data samples/digits-* --watch[/]
-  [green].venv/bin/nudge predict digits --input samples/digits-images.idx3-ubyte.gz --rows 0:3[/]
+  [green].venv/bin/nudge predict digits --input samples/digits-images* --rows 0:3[/]
 
-  Change the network: more neurons, another activation, a higher learning rate:
+  Does it still learn with only 4 neurons in the first layer, and smaller steps?
 
   [green].venv/bin/nudge train examples/digits.json --data samples/digits-* --watch \\
       --set network.layers.1.units=4 --set optimizer.learning_rate=0.3[/]
 
-  README.md shows the same with curl and from Python.
-"""
+  README.md shows the same with curl and from Python."""
 
 
 class DemoFailed(Exception):
@@ -69,12 +70,14 @@ def main(digit: int | None, svg: Path | None) -> None:
         console.print(Text(f"\nThe demo failed: {error}", style="red"), soft_wrap=True)
         sys.exit(1)
     if svg is not None:
-        console.save_svg(str(svg), title="make demo")
+        drawn = console.export_svg(title="make demo")
+        # No fonts from elsewhere: whoever looks at the picture asks nobody else for anything.
+        svg.write_text(re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL), encoding="utf-8")
 
 
 def demo(console: Console, digit: int) -> None:
     """The whole demo; whatever happens, nothing runs and no file is left afterwards."""
-    console.print("\n[bold]Nudge[/] · a network of 42 neurons learns to read\n")
+    console.print("\n[bold]Nudge[/] · a network of 42 neurons learns to read handwritten digits\n")
     for name in ("DATABASE_URL", "BROKER_URL", "BLOBS_URL"):
         os.environ.pop(name, None)  # the demo never touches a real installation
     with tempfile.TemporaryDirectory(prefix="nudge-demo-") as folder:
@@ -93,9 +96,9 @@ def demo(console: Console, digit: int) -> None:
 
 def learn_and_ask(console: Console, client: Client, folder: Path, digit: int) -> None:
     """Upload, train, and ask about digits that were held back."""
-    with step(console, "Upload handwritten digits of 8 × 8 pixels") as done:
+    with step(console, "Upload digits of 8 × 8 pixels") as done:
         dataset = upload(client, folder)
-        done.append(f"{dataset.rows:,} of them; {HELD_BACK} are held back for a test")
+        done.append(f"{dataset.rows:,}, and {HELD_BACK} held back")
     job = client.train(SPEC, dataset=dataset)
     console.print(f"   Train 64 → 16 → 16 → 10 neurons, {job.record.estimate.parameters:,} weights and biases\n")
     with TrainingDisplay(console, "learning", job.record.progress.epochs) as display:
@@ -108,9 +111,9 @@ def learn_and_ask(console: Console, client: Client, folder: Path, digit: int) ->
     pixels, labels = read(str(IMAGES))[-HELD_BACK:], read(str(LABELS))[-HELD_BACK:]
     predictions = job.predict(pixels, top=3).predictions or []
     right = sum(guess.label == label for guess, label in zip(predictions, labels, strict=True))
-    console.print("\n   Here is a digit that it has never seen:\n")
+    console.print("\n   Here is a digit that it has never seen, and its three best guesses:\n")
     said = guesses(predictions[digit], truth=labels[digit], width=22)
-    console.print(beside(pixels[digit], said, colour=console.color_system is not None))
+    console.print(Padding(beside(pixels[digit], said, colour=console.color_system is not None), (0, 0, 0, 3)))
     console.print(f"\n   {verdict(predictions[digit], labels[digit])}")
     console.print(f"   Of all {HELD_BACK} digits held back it reads {right} right.\n")
 
