@@ -23,12 +23,13 @@ from core.schema import DataSchema
 
 @dataclass
 class ArraySource:
-    """`name` is for messages; `stream` stands at the first byte of the elements; `fortran` means column order."""
+    """`name` is for messages; `stream` stands behind the `header` bytes; `fortran` means column order."""
 
     name: str
     stream: BinaryIO
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    header: int
     fortran: bool = False
 
     @property
@@ -41,16 +42,16 @@ class ArraySource:
         # Files may hold booleans other than 0 and 1, which NumPy must not see as such.
         return np.dtype(np.uint8) if self.dtype == np.bool_ else self.dtype
 
-    def check(self, key: str, limits: ReadLimits, held: int | None = None) -> None:
-        """Refuse, before anything is read, what cannot be: no rows, too many bytes, other than the `held` ones."""
+    def check(self, key: str, limits: ReadLimits, whole: int | None) -> None:
+        """Refuse, before anything is read, what cannot be: no rows, too many bytes, other than the `whole` file has."""
         if not self.shape:
             raise DataError(f"{self.name} holds a single number: {key} needs one entry for each row.")
         if len(self.shape) > 32 or any(length > 2**31 - 1 for length in self.shape):
             raise TooLarge("max_bytes", limits.max_bytes, f"{self.name} has an impossible shape")
         if self.shape[0] == 0:
             raise DataError(f"{self.name} has no rows: a dataset needs at least one.")
-        if held is not None and self.size != held:
-            raise self._other_size(f"{held:,}")
+        if whole is not None and self.header + self.size != whole:
+            raise self._other_size(f"{whole - self.header:,}")
         if self.size > limits.max_bytes:
             raise TooLarge("max_bytes", limits.max_bytes, f"{self.name} asks for {self.size:,} bytes")
 

@@ -34,7 +34,7 @@ def read_header(stream: BinaryIO, name: str) -> ArraySource:
     if len(lengths) < 4 * magic[3]:
         raise DataError(f"The file of {name} ends within its header: upload it once more.")
     dtype: np.dtype[Any] = np.dtype(DTYPES[magic[2]])
-    return ArraySource(name, stream, dtype, struct.unpack(f">{magic[3]}I", lengths))
+    return ArraySource(name, stream, dtype, struct.unpack(f">{magic[3]}I", lengths), 4 + len(lengths))
 
 
 def read_idx(images: Path, labels: Path, draft: Draft, options: ReadOptions) -> DataSchema:
@@ -52,5 +52,5 @@ def read_idx(images: Path, labels: Path, draft: Draft, options: ReadOptions) -> 
             raise DataError(f"The file sent as {which}: send one file of images and the one of their labels.")
         for source, path in ((x, images), (y, labels)):
             plain = not isinstance(getattr(source.stream, "raw", None), Counted)
-            source.check(source.name, draft.limits, path.stat().st_size - source.stream.tell() if plain else None)
+            source.check(source.name, draft.limits, path.stat().st_size if plain else None)
         return read_arrays(x, y, draft, options)

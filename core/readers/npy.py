@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import re
 import struct
@@ -44,11 +45,11 @@ def read_header(stream: BinaryIO, name: str) -> ArraySource:
         raise _damaged(name) from None
     if not isinstance(descr, str) or not NUMERIC.fullmatch(descr):
         raise DataError(f"{name} holds {_what(descr)}, not plain numbers: {_way_out(descr)}.")
-    is_shape = isinstance(shape, tuple) and all(type(length) is int and length >= 0 for length in shape)
+    is_shape = isinstance(shape, tuple) and all(type(axis) is int and axis >= 0 for axis in shape)
     if not is_shape or not isinstance(fortran, bool):
         raise _damaged(name)
     dtype: np.dtype[Any] = np.dtype(descr)
-    return ArraySource(name, stream, dtype, shape, fortran)
+    return ArraySource(name, stream, dtype, shape, 8 + len(packed) + length, fortran)
 
 
 def _damaged(name: str) -> DataError:
@@ -79,7 +80,7 @@ def read_npy_pair(x: Path, y: Path, draft: Draft, options: ReadOptions) -> DataS
         for key, path, stream in (("x", x, x_stream), ("y", y, y_stream)):
             source = read_header(stream, key)
             plain = not isinstance(getattr(stream, "raw", None), Counted)
-            source.check(key, draft.limits, path.stat().st_size - stream.tell() if plain else None)
+            source.check(key, draft.limits, path.stat().st_size if plain else None)
             sources[key] = source
         return read_arrays(sources["x"], sources["y"], draft, options)
 
@@ -95,37 +96,38 @@ class _Directory(io.FileIO):
 
 def read_npz(path: Path, draft: Draft, options: ReadOptions) -> DataSchema:
     """Read the arrays `x` and `y` of an archive, or those that options name; others are left alone."""
-    try:
-        with _Directory(path) as file, zipfile.ZipFile(cast(BinaryIO, file)) as archive:
-            return _read_archive(archive, path.stat().st_size, draft, options)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, struct.error, UnicodeDecodeError) as error:
-        # RuntimeError: encrypted members; NotImplementedError: exotic compression
-        raise DataError(
-            "The archive is damaged or not an NPZ: save it with numpy.savez or savez_compressed."
-        ) from error
+    with contextlib.ExitStack() as opened:
+        try:
+            x, y = _open_members(path, opened, draft.limits, options)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError, struct.error) as error:
+            # RuntimeError: encrypted; NotImplementedError: exotic compression; OSError, ValueError: impossible offsets
+            sentence = "The archive is damaged or not an NPZ: save it with numpy.savez or numpy.savez_compressed."
+            raise DataError(sentence) from error
+        return read_arrays(x, y, draft, options)
 
 
-def _read_archive(archive: zipfile.ZipFile, packed: int, draft: Draft, options: ReadOptions) -> DataSchema:
-    names = [info.filename for info in archive.infolist()]
+def _open_members(
+    path: Path, opened: contextlib.ExitStack, limits: ReadLimits, options: ReadOptions
+) -> list[ArraySource]:
+    file = opened.enter_context(_Directory(path))
+    archive = opened.enter_context(zipfile.ZipFile(cast(BinaryIO, file)))
+    names = archive.namelist()
     if any(name.startswith("xl/") for name in names):
         raise DataError("This is an Excel workbook: save the sheet as CSV and upload that.")
-    arrays = [name.removesuffix(".npy") for name in names if name.endswith(".npy")]
-    chosen = _choose(arrays, options)
-    with (
-        _open(archive, chosen["x"], packed, draft.limits) as x_stream,
-        _open(archive, chosen["y"], packed, draft.limits) as y_stream,
-    ):
-        sources = {}
-        for key, stream in (("x", x_stream), ("y", y_stream)):
-            source = read_header(stream, chosen[key])
-            held = archive.getinfo(chosen[key] + ".npy").file_size - stream.tell()
-            source.check(key, draft.limits, held)
-            sources[key] = source
-        return read_arrays(sources["x"], sources["y"], draft, options)
+    sources = []
+    for name in _choose([name.removesuffix(".npy") for name in names if name.endswith(".npy")], options):
+        info = archive.getinfo(name + ".npy")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise zipfile.BadZipFile("other compression")
+        counted = Counted(opened.enter_context(archive.open(info)), path.stat().st_size, limits)
+        source = read_header(cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, counted), BLOCK)), name)
+        source.check(name, limits, info.file_size)
+        sources.append(source)
+    return sources
 
 
-def _choose(arrays: list[str], options: ReadOptions) -> dict[str, str]:
-    """Which arrays are the inputs and the targets."""
+def _choose(arrays: list[str], options: ReadOptions) -> tuple[str, str]:
+    """Which array is the inputs and which the targets."""
     roles = options.columns
     for role in roles.values():
         if role not in ("feature", "target", "ignore"):
@@ -144,12 +146,4 @@ def _choose(arrays: list[str], options: ReadOptions) -> dict[str, str]:
                 "save it with numpy.savez(file, x=inputs, y=targets), or set options.columns to "
                 '{"your inputs": "feature", "your targets": "target"}.'
             )
-    return {"x": x[0], "y": y[0]}
-
-
-def _open(archive: zipfile.ZipFile, name: str, packed: int, limits: ReadLimits) -> BinaryIO:
-    info = archive.getinfo(name + ".npy")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise zipfile.BadZipFile("other compression")
-    counted = Counted(archive.open(info), packed, limits)
-    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, counted), BLOCK))
+    return x[0], y[0]

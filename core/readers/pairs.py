@@ -34,7 +34,7 @@ class PairTable:
         self._scalars: JsonTarget | None = None
         self._values: ArrayValues | None = None
         if self._y_shape == ():
-            self._scalars = JsonTarget(draft, "y", options.kind)
+            self._scalars = JsonTarget(draft, "y", options.kind, pointers)
         elif options.kind == "class":
             raise DataError(
                 "A class label is a single string, number or boolean, but the first y is a list: "
@@ -49,7 +49,7 @@ class PairTable:
             return
         self._features.write(self._take("x", xs, self._x_shape))
         if self._scalars is not None:
-            self._scalars.write(self.row, ys, self._pointers)
+            self._scalars.write(self.row, ys)
         if self._values is not None:
             self._values.write(self._take("y", ys, self._y_shape))
         self.row += len(xs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from core.readers.targets import JsonTarget
 from core.schema import DataSchema
 
 CELLS = 2**18
+DAMAGED = "The Parquet file is damaged or of an unknown kind: write it once more."
 PAGE_BUFFER = 2**16
 MISSING = (
     "This server reads no Parquet, which needs an extra: install nudge-training[parquet] there, "
@@ -34,16 +37,27 @@ def read_parquet(path: Path, draft: Draft, options: ReadOptions) -> DataSchema:
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError:
         raise DataError(MISSING) from None
+    with contextlib.ExitStack() as opened:
+        try:
+            file = opened.enter_context(parquet.ParquetFile(path, buffer_size=PAGE_BUFFER, pre_buffer=False))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(DAMAGED) from error
+        _check_size(file.metadata, path.stat().st_size, draft.limits)
+        table = _Table(file.schema_arrow, draft, options)
+        for batch in _batches(file):
+            table.write(batch)
+    return table.finish()
+
+
+def _batches(file: Any) -> Iterator[Any]:
+    """Record batches of about CELLS cells. What goes wrong here is the file's fault."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    rows = max(1, CELLS // len(file.schema_arrow.names))
     try:
-        with parquet.ParquetFile(path, buffer_size=PAGE_BUFFER, pre_buffer=False) as file:
-            _check_size(file.metadata, path.stat().st_size, draft.limits)
-            table = _Table(file.schema_arrow, draft, options)
-            rows = max(1, CELLS // len(file.schema_arrow.names))
-            for batch in file.iter_batches(batch_size=rows, use_threads=False):
-                table.write(batch)
-            return table.finish()
+        yield from file.iter_batches(batch_size=rows, use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise DataError("The Parquet file is damaged or of an unknown kind: write it once more.") from error
+        raise DataError(DAMAGED) from error
 
 
 def _check_size(metadata: Any, packed: int, limits: ReadLimits) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ class Counted(io.RawIOBase):
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
         try:
             data = self._source.read(len(buffer))
-        except (EOFError, OSError, zlib.error) as error:
+        except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
             raise DataError("The compressed data are damaged or cut off: pack or upload the file once more.") from error
         self._count += len(data)
         if self._count > self._limits.max_bytes:

@@ -78,7 +78,11 @@ class OpenTarget:
             self._labels = None
             return
         for position, reason in flaws:
-            self.bad.add(row + position, self.name, reason)
+            self.bad.add(row + position, self.name, reason, self.pointer(row + position))
+
+    def pointer(self, row: int) -> str | None:
+        """Where a row's target stands in a JSON body."""
+        return None
 
     def finish(self) -> ClassTarget | RealTarget:
         """Decide, and write y.npy."""
@@ -140,7 +144,14 @@ class TextTarget(OpenTarget):
 class JsonTarget(OpenTarget):
     """JSON scalars, which say themselves what they are."""
 
-    def write(self, row: int, scalars: Sequence[object], pointers: bool = False) -> None:
+    def __init__(self, draft: Draft, name: str | None, kind: Kind | None, pointers: bool = False) -> None:
+        super().__init__(draft, name, kind)
+        self._pointers = pointers
+
+    def pointer(self, row: int) -> str | None:
+        return f"/y/{row - 1}" if self._pointers else None
+
+    def write(self, row: int, scalars: Sequence[object]) -> None:
         """Append scalars, the first of which stands in data row `row`."""
         word: Word | None = None
         floats = False
@@ -149,8 +160,7 @@ class JsonTarget(OpenTarget):
         for position, scalar in enumerate(scalars):
             reason = self._flaw(scalar)
             if reason is not None:
-                pointer = f"/y/{row + position - 1}" if pointers else None
-                self.bad.add(row + position, self.name, reason, pointer)
+                self.bad.add(row + position, self.name, reason, self.pointer(row + position))
                 labels.append(0)
                 continue
             assert scalar is None or isinstance(scalar, str | int | float)
