@@ -119,6 +119,7 @@ class Plant:
             "NUDGE_RENEW_S": "0.5",
             "NUDGE_RESCUE_S": "0.5",
             "NUDGE_CONCURRENCY": "1",
+            "NUDGE_GIVE_WAY": "false",  # the tests themselves keep the processors busy
             **settings,
         }
         number = len(list(self.folder.glob("worker-*.log")))
