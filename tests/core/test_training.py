@@ -22,8 +22,8 @@ def epochs(events):
     return [event for event in events if isinstance(event, Epoch)]
 
 
-def weights(checkpoint):
-    return [checkpoint.tensors[f"layers.{i}.{name}"] for i in (1, 3) for name in ("weights", "biases")]
+def weights(checkpoint, places=(1, 3)):
+    return [checkpoint.tensors[f"layers.{i}.{name}"] for i in places for name in ("weights", "biases")]
 
 
 def exact(metrics):
@@ -60,7 +60,7 @@ def naive_update(optimizer, w, g, m, v, t):
     return w - rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v
 
 
-def naive_fit(spec, data, W1, b1, W2, b2):
+def naive_fit(spec, data, W1, b1, W2, b2, rate=0.0):
     x = data.x.reshape(len(data.x), -1) / 255
     y = np.eye(3)[data.y]
     w = [W1, b1, W2, b2]
@@ -74,11 +74,15 @@ def naive_fit(spec, data, W1, b1, W2, b2):
             batch = order[start : start + size]
             W1, b1, W2, b2 = w
             h = 1 / (1 + np.exp(-(x[batch] @ W1 + b1)))
-            a = h @ W2 + b2
+            mask = 1.0
+            if rate:
+                stream = Random(spec.seed, Purpose.LAYER, epoch=epoch, step=start // size, layer=3)
+                mask = stream.keep(rate, h.shape) / (1 - rate)
+            a = (h * mask) @ W2 + b2
             costs, da = naive_cost(spec.loss.type, a, y[batch])
             da = da / len(batch)
-            dz = (da @ W2.T) * h * (1 - h)
-            g = [x[batch].T @ dz, dz.sum(axis=0), h.T @ da, da.sum(axis=0)]
+            dz = (da @ W2.T) * mask * h * (1 - h)
+            g = [x[batch].T @ dz, dz.sum(axis=0), (h * mask).T @ da, da.sum(axis=0)]
             cost += costs.sum()
             hits += (a.argmax(axis=1) == data.y[batch]).sum()
             norms.append(np.sqrt(sum((d**2).sum() for d in g)))
@@ -118,6 +122,15 @@ def test_fit_equals_the_naive_loop(classes, make_spec, loss, optimizer, dtype):
         assert np.isclose(epoch.metrics["train_loss"], cost, rtol=1e-12 if dtype == "float64" else 1e-4)
         assert np.isclose(epoch.metrics["train_accuracy"], accuracy, atol=0 if dtype == "float64" else 0.021)
         assert np.isclose(epoch.metrics["gradient_norm"], norm, rtol=1e-12 if dtype == "float64" else 1e-3)
+
+
+def test_every_step_draws_its_own_masks(classes, make_spec):
+    data, spec = classes(), make_spec(layers=DROPOUT, epochs=6)
+    begin = weights(start_of(spec, data), (1, 4))
+    (*_, last) = fit(spec, data)
+    expected, _ = naive_fit(spec, data, *begin, rate=0.3)
+    for ours, theirs in zip(weights(last.checkpoint(), (1, 4)), expected, strict=True):
+        assert np.allclose(ours, theirs, rtol=1e-11)
 
 
 def start_of(spec, data):
@@ -239,15 +252,11 @@ def test_validation_is_measured_in_evaluation_mode_on_its_own_rows(classes, make
     data, apart = classes(rows=300), classes(rows=400, seed=5)
     spec = make_spec(layers=DROPOUT, validation={"dataset": "ds_2"}, epochs=2)
     (*_, last) = fit(spec, data, apart)
-    W1, b1, W2, b2 = weights_of(last.checkpoint(), (1, 4))
+    W1, b1, W2, b2 = weights(last.checkpoint(), (1, 4))
     a = 1 / (1 + np.exp(-(apart.x.reshape(400, -1) / 255 @ W1 + b1))) @ W2 + b2
     costs, _ = naive_cost("cross_entropy", a, np.eye(3)[apart.y])
     assert np.isclose(last.metrics["validation_loss"], costs.mean(), rtol=1e-12)
     assert last.metrics["validation_accuracy"] == (a.argmax(axis=1) == apart.y).mean()
-
-
-def weights_of(checkpoint, places):
-    return [checkpoint.tensors[f"layers.{i}.{name}"] for i in places for name in ("weights", "biases")]
 
 
 def test_a_fraction_is_split_off_by_the_seed(classes, make_spec):
