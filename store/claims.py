@@ -5,19 +5,20 @@ A claim raises the job's attempt. From then on each statement of the worker name
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from core.training_spec import TrainingSpec
 from store import tables
+from store.checkpoints import NewCheckpoint, add_checkpoints, forget_old_checkpoints
 from store.database import Database
 from store.errors import StaleAttempt, Unavailable
-from store.ids import new_id
 from store.lifecycle import Status
+from store.model_versions import insert_model
 from store.moves import move, record_events
 from store.records import CheckpointRecord, JobRecord, checkpoint_record, job_record
 
@@ -64,20 +65,6 @@ class EpochReport:
 
     epoch: int
     metrics: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class NewCheckpoint:
-    """A checkpoint whose bytes are already stored under `blob`."""
-
-    epoch: int
-    step: int
-    digest: str
-    metrics: dict[str, Any]
-    blob: str
-    size: int
-    best: bool = False
-    id: str = field(default_factory=lambda: new_id("checkpoint"))
 
 
 class Claims:
@@ -157,7 +144,7 @@ class Claims:
         with self.database.transaction() as connection:
             row = self._hold(connection, claim)
             fresh = [report for report in epochs if report.epoch > row.epoch]
-            added = self._add_checkpoints(connection, claim, checkpoints, now)
+            added = add_checkpoints(connection, row, checkpoints, now)
             events: list[tuple[str, dict[str, Any]]] = [
                 ("epoch", {"epoch": report.epoch, "epochs": row.epochs, **report.metrics}) for report in fresh
             ]
@@ -198,40 +185,8 @@ class Claims:
                 record_events(connection, row.tenant_id, row.id, values["last_event"], events, now)
             if added:
                 keep = {values["checkpoint_id"], values.get("best_checkpoint_id", row.best_checkpoint_id)}
-                self._forget_old_checkpoints(connection, claim, keep)
+                forget_old_checkpoints(connection, row.id, claim.spec.checkpoints.keep, keep)
         return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
-
-    def _add_checkpoints(
-        self, connection: Connection, claim: Claim, checkpoints: Sequence[NewCheckpoint], now: datetime
-    ) -> list[NewCheckpoint]:
-        known = select(checkpoint.c.epoch, checkpoint.c.step).where(checkpoint.c.job_id == claim.job_id)
-        present = {(row.epoch, row.step) for row in connection.execute(known)}
-        added = [new for new in checkpoints if (new.epoch, new.step) not in present]
-        if added:
-            rows = [
-                {
-                    "id": new.id,
-                    "tenant_id": claim.tenant,
-                    "job_id": claim.job_id,
-                    "epoch": new.epoch,
-                    "step": new.step,
-                    "digest": new.digest,
-                    "metrics": new.metrics,
-                    "blob": new.blob,
-                    "size": new.size,
-                    "created_at": now,
-                }
-                for new in added
-            ]
-            connection.execute(insert(checkpoint), rows)
-        return added
-
-    def _forget_old_checkpoints(self, connection: Connection, claim: Claim, keep: set[str | None]) -> None:
-        query = select(checkpoint.c.id).where(checkpoint.c.job_id == claim.job_id)
-        ids = list(connection.scalars(query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc())))
-        old = [name for name in ids[claim.spec.checkpoints.keep :] if name not in keep]
-        if old:
-            connection.execute(delete(checkpoint).where(checkpoint.c.id.in_(old)))
 
     def succeed(self, claim: Claim, *, model_from_best: bool = False, reason: str | None = None) -> JobRecord:
         """End the job well: its model and its last status in one transaction. A cancel asked before wins.
@@ -314,34 +269,6 @@ class Claims:
         query = select(job.c.id, job.c.attempt, job.c.heartbeat).where(job.c.status == str(Status.RUNNING))
         with self.database.reading() as connection:
             return [(row.id, row.attempt, row.heartbeat) for row in connection.execute(query)]
-
-
-def insert_model(connection: Connection, job_row: Any, found: Any, name: str) -> str:
-    """A new version of the model `name` from a checkpoint's row; gives its id."""
-    model = tables.model
-    newest = select(func.max(model.c.version)).where(model.c.tenant_id == job_row.tenant_id, model.c.name == name)
-    dataset = connection.execute(select(tables.dataset.c.digest).where(tables.dataset.c.id == job_row.dataset_id)).one()
-    model_id = new_id("model")
-    connection.execute(
-        insert(model).values(
-            id=model_id,
-            tenant_id=job_row.tenant_id,
-            name=name,
-            version=(connection.scalar(newest) or 0) + 1,
-            job_id=job_row.id,
-            checkpoint_id=found.id,
-            dataset_id=job_row.dataset_id,
-            dataset_digest=dataset.digest,
-            digest=found.digest,
-            spec=job_row.spec,
-            spec_version=job_row.spec_version,
-            metrics=found.metrics,
-            blob=found.blob,
-            size=found.size,
-            created_at=datetime.now(UTC),
-        )
-    )
-    return model_id
 
 
 def _larger(column: ColumnElement[float], value: float) -> Any:

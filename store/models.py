@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from store import tables
 from store.blobs import Blobs
-from store.claims import insert_model
 from store.database import Database
 from store.errors import InUse, NotFound, Unavailable
+from store.model_versions import insert_model
 from store.pages import Page, read_page
 from store.records import ModelRecord, model_record
 

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import structlog
 
 from store.blobs import Blobs
-from store.claims import Claim, Claims, NewCheckpoint, Orders, Progress
+from store.checkpoints import NewCheckpoint
+from store.claims import Claim, Claims, Orders, Progress
 from store.datasets import Datasets
 from store.errors import BlobDamaged, Unavailable
 from worker import trainer

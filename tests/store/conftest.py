@@ -11,7 +11,8 @@ from core.estimate import Estimate
 from core.schema import ClassTarget, DataSchema
 from core.training_spec import TrainingSpec
 from store.blobs import Blobs
-from store.claims import Claim, Claims, EpochReport, NewCheckpoint, Progress
+from store.checkpoints import NewCheckpoint
+from store.claims import Claim, Claims, EpochReport, Progress
 from store.database import Database
 from store.datasets import DatasetRecord, Datasets
 from store.jobs import Jobs
