@@ -1,5 +1,6 @@
 """`nudged`: the server's side of Nudge; each command imports only what it needs."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -90,16 +91,24 @@ def up(data: Path, port: int, host: str, insecure: bool, verbose: bool) -> None:
     """
     from service.settings import ServiceSettings  # noqa: PLC0415
     from standalone.data_lock import DataInUse  # noqa: PLC0415
-    from standalone.port import PortTaken  # noqa: PLC0415
+    from standalone.port import CannotListen  # noqa: PLC0415
     from standalone.supervisor import ChildFailed  # noqa: PLC0415
     from standalone.up import Options  # noqa: PLC0415
     from standalone.up import up as run  # noqa: PLC0415
 
-    if refusal := ServiceSettings(host=host, port=port, insecure=insecure).refusal_to_listen():
+    def say(words: str) -> None:
+        with suppress(OSError):  # whoever listened may have gone; the system stays
+            click.echo(words)
+
+    try:
+        refusal = ServiceSettings(host=host, port=port, insecure=insecure).refusal_to_listen()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if refusal:
         raise click.UsageError(f"{refusal} With this command: --insecure.")
     try:
-        run(Options(data, host, port, insecure, verbose), click.echo)
-    except (PortTaken, DataInUse, ChildFailed, OSError) as error:
+        run(Options(data, host, port, insecure, verbose), say)
+    except (CannotListen, DataInUse, ChildFailed, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 

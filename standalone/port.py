@@ -7,20 +7,20 @@ import sys
 DEFAULT = 8080
 
 
-class PortTaken(Exception):
-    """The port that was asked for belongs to another program."""
+class CannotListen(Exception):
+    """The address that was asked for is not to be had; the message says why, and the way out."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, reason: str) -> None:
         super().__init__(
-            f"Port {port} on {host} is taken by another program. "
-            "Stop that one, or choose another port with --port (0 takes any free one)."
+            f"Cannot listen on port {port} of {host}: {reason}. "
+            "Choose another port with --port (0 takes any free one), or another address with --host."
         )
 
 
 class Port:
     """A free port, chosen and reserved. `number` is the wish if it was free.
 
-    A wish for `default` gives way to a free port; any other that is taken raises PortTaken; 0 means any.
+    A wish for `default` gives way to a free port; any other that is taken raises CannotListen; 0 means any.
     """
 
     def __init__(self, host: str, wish: int, default: int = DEFAULT) -> None:
@@ -29,7 +29,7 @@ class Port:
             self.number = wish
             return
         if wish not in (0, default):
-            raise PortTaken(host, wish)
+            raise CannotListen(host, wish, "another program has it")
         self.number = _any_free(host)
         while not self._take(host, self.number):
             self.number = _any_free(host)
@@ -38,37 +38,33 @@ class Port:
         """The server binds the port seconds later, so a name in the kernel's abstract namespace holds it until
         then against other systems; the kernel forgets the name when this process ends, however it ends."""
         reservation = socket.socket(socket.AF_UNIX)
-        if sys.platform == "linux":
-            try:
+        try:
+            if sys.platform == "linux":
                 reservation.bind(f"\0nudge-port-{number}")
-            except OSError:
-                reservation.close()
+            _bound(host, number).close()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
                 return False
-        if not _is_free(host, number):
-            reservation.close()
-            return False
-        self._reservation = reservation
-        return True
+            raise CannotListen(host, number, error.strerror or str(error)) from error
+        else:
+            self._reservation = reservation
+            return True
+        finally:
+            if self._reservation is None:
+                reservation.close()
 
     def release(self) -> None:
         if self._reservation is not None:
             self._reservation.close()
 
 
-def _is_free(host: str, number: int) -> bool:
-    try:
-        _bound(host, number).close()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return False
-        raise
-    return True
-
-
 def _any_free(host: str) -> int:
-    with _bound(host, 0) as probe:
-        number: int = probe.getsockname()[1]
-        return number
+    try:
+        with _bound(host, 0) as probe:
+            number: int = probe.getsockname()[1]
+            return number
+    except OSError as error:
+        raise CannotListen(host, 0, error.strerror or str(error)) from error
 
 
 def _bound(host: str, number: int) -> socket.socket:

@@ -30,7 +30,7 @@ class ChildFailed(Exception):
 
 
 class Supervisor:
-    """A context manager: while it is open it owns the stop signals, and on the way out it stops every child.
+    """A context manager: from its beginning on it owns the stop signals, and at its end it stops every child.
 
     A second signal is as harmless as it is useless: stopping is bounded by the children's own `stop_s`.
     """
@@ -53,11 +53,13 @@ class Supervisor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._stop_asked:
+            self._say("Stopping ...")
         for child in reversed(self._children):
             child.stop()
+        for number in STOP_SIGNALS:  # all is stopped; one more signal must not change how this process ends
+            signal.signal(number, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
-        for number in (*STOP_SIGNALS, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
         self._bell.close()
         self._ringer.close()
 
@@ -125,6 +127,4 @@ class Supervisor:
             raise StopAsked
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
-        if not self._stop_asked:
-            self._stop_asked = True
-            self._say("Stopping ...")
+        self._stop_asked = True

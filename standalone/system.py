@@ -46,7 +46,7 @@ class System:
         return self._process.pid
 
     def __enter__(self) -> Self:
-        self.data.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._said.open("w+b") as said:
             self._process = subprocess.Popen(  # noqa: S603 (our own command)
                 [sys.executable, "-P", "-m", "standalone", "up", *self._arguments],

@@ -39,9 +39,9 @@ class Options:
 def up(options: Options, say: Callable[[str], None]) -> None:
     """Run everything until a signal asks to stop.
 
-    Raises: PortTaken, DataInUse; ChildFailed when a part cannot start or keeps dying. Nothing runs afterwards.
+    Raises: CannotListen, DataInUse; ChildFailed when a part cannot start or keeps dying. Nothing runs afterwards.
     """
-    options.data.mkdir(parents=True, exist_ok=True)
+    options.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users have no business in it
     data = options.data.resolve()
     with ExitStack() as stack:
         lock = DataLock(data)

@@ -36,6 +36,13 @@ def test_up_refuses_to_listen_beyond_this_machine(tmp_path: Path, host: str) -> 
     assert not (tmp_path / "data").exists()
 
 
+def test_up_names_a_variable_that_makes_no_sense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUDGE_MAX_BODY_BYTES", "plenty")
+    answer = CliRunner().invoke(main, ["up", "--data", str(tmp_path / "data")])
+    assert answer.exit_code == 2
+    assert "MAX_BODY_BYTES" in answer.output.upper()
+
+
 def test_migrate_makes_the_database_and_may_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUDGE_DATA", str(tmp_path / "data"))
     for _ in range(2):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from standalone.port import Port, PortTaken
+from standalone.port import CannotListen, Port
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_free_wish_is_granted_and_bindable(taken: int) -> None:
 
 
 def test_a_taken_wish_is_an_error_with_a_way_out(taken: int) -> None:
-    with pytest.raises(PortTaken, match=rf"Port {taken} .* choose another port with --port"):
+    with pytest.raises(CannotListen, match=rf"port {taken} .*another program has it.*--port"):
         Port("127.0.0.1", taken)
 
 
@@ -40,7 +40,7 @@ def test_the_default_gives_way(taken: int) -> None:
 
 def test_two_that_start_at_the_same_moment_agree() -> None:
     first = Port("127.0.0.1", 0)
-    with pytest.raises(PortTaken):
+    with pytest.raises(CannotListen):
         Port("127.0.0.1", first.number)  # nobody listens there yet, and still it is not free
     first.release()
     second = Port("127.0.0.1", first.number)
@@ -52,3 +52,10 @@ def test_ipv6() -> None:
     port = Port("::1", 0)
     assert port.number > 0
     port.release()
+
+
+@pytest.mark.parametrize("wish", [0, 8123])
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_of_another_machine_is_an_error_with_a_way_out(host: str, wish: int) -> None:
+    with pytest.raises(CannotListen, match=r"--host"):
+        Port(host, wish)

@@ -84,24 +84,38 @@ def test_a_signal_stops_everything(start: Start, number: signal.Signals) -> None
     all_gone(everyone, 1)
 
 
-def test_children_stop_in_reverse_order_and_none_is_restarted(start: Start, tmp_path: Path) -> None:
-    waits = "while :; do sleep 0.02; done"
-    script = (
-        f"trap '{{last}}; echo {{name}} >> {tmp_path}/order; exit' TERM; echo {{name}} >> {tmp_path}/starts; {waits}"
-    )
-    goes_at_once = script.format(name=0, last="true")
-    takes_time = script.format(name=1, last="sleep 0.5")
-    process = start(goes_at_once, takes_time)
-    starts = tmp_path / "starts"
-    eventually(lambda: starts.exists() and sorted(starts.read_text().split()) == ["0", "1"], 5, "both run")
+def reporter(folder: Path, name: int, takes_s: float) -> str:
+    """A child that notes its starts, and its end when it was asked to stop."""
+    note = f"echo {name} >> {folder}"
+    return f"trap 'sleep {takes_s}; {note}/ends; exit' TERM; {note}/starts; while :; do sleep 0.02; done"
+
+
+def notes(folder: Path, kind: str) -> list[str]:
+    file = folder / kind
+    return file.read_text().split() if file.exists() else []
+
+
+def test_children_stop_in_reverse_order(start: Start, tmp_path: Path) -> None:
+    process = start(reporter(tmp_path, 0, takes_s=0), reporter(tmp_path, 1, takes_s=0.4))
+    eventually(lambda: len(notes(tmp_path, "starts")) == 2, 5, "both run")
     process.send_signal(signal.SIGTERM)
-    eventually(lambda: "Stopping" in (process.stdout.readline() if process.stdout else ""), 5, "it stops")
-    children(process)["child-0"].kill()  # while it stops, a death is nobody's business
-    process.send_signal(signal.SIGTERM)  # and neither is a second signal
+    assert process.wait(10) == 0
+    assert notes(tmp_path, "ends") == ["1", "0"]
+
+
+def test_while_it_stops_nothing_is_restarted_and_another_signal_is_harmless(start: Start, tmp_path: Path) -> None:
+    process = start(reporter(tmp_path, 0, takes_s=0), reporter(tmp_path, 1, takes_s=0.6))
+    eventually(lambda: len(notes(tmp_path, "starts")) == 2, 5, "both run")
+    first = children(process)["child-0"]
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "Stopping ...\n"
+    first.kill()
+    process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
-    assert (tmp_path / "order").read_text().split() == ["1"]
-    assert sorted(starts.read_text().split()) == ["0", "1"]
+    assert notes(tmp_path, "ends") == ["1"]
+    assert sorted(notes(tmp_path, "starts")) == ["0", "1"]
 
 
 def test_a_stubborn_child_is_killed_in_time(start: Start) -> None:

@@ -103,7 +103,7 @@ def test_a_port_that_is_taken_is_an_error_with_a_way_out(system: System, folder:
         [*UP, "--port", port, "--data", folder], capture_output=True, text=True, timeout=30, check=False
     )
     assert second.returncode == 1
-    assert f"Port {port} on 127.0.0.1 is taken" in second.stderr
+    assert f"Cannot listen on port {port} of 127.0.0.1: another program has it." in second.stderr
     assert "--port" in second.stderr
     assert owner(folder) == {}
 
