@@ -30,6 +30,8 @@ def main() -> None:
     settings = ServiceSettings()
     if refusal := settings.refusal_to_listen():
         sys.exit(refusal)
+    # Threads of the store give up the GIL at every statement; five milliseconds is long to wait for it again.
+    sys.setswitchinterval(0.0005)
     app = create_app(settings)
     config = uvicorn.Config(
         app,

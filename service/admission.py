@@ -1,11 +1,14 @@
 """Which jobs are let in: those whose spec fits the data and whose memory fits the machine."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from core import estimate
 from core.estimate import Estimate
 from core.schema import DataSchema
-from core.training_spec import TrainingSpec
+from core.training_spec import TrainingSpec, ValidationDataset
+from store.datasets import Datasets
+from store.jobs import Jobs
 
 
 @dataclass
@@ -22,17 +25,41 @@ class TooMuchMemory(Exception):
         )
 
 
-def admit(spec: TrainingSpec, schema: DataSchema, validation: DataSchema | None, max_memory_bytes: int) -> Estimate:
-    """What the job will cost.
+class Admission:
+    """Knows the shapes of datasets and the limits of the server."""
 
-    Raises:
-        SpecError: the spec does not fit the data.
-        TooMuchMemory: it fits, but not into memory.
-    """
-    cost = estimate.check(spec, schema, validation)
-    if cost.memory_bytes > max_memory_bytes:
-        raise TooMuchMemory(cost.memory_bytes, max_memory_bytes)
-    return cost
+    def __init__(self, datasets: Datasets, jobs: Jobs, max_memory_bytes: int) -> None:
+        self._datasets = datasets
+        self._jobs = jobs
+        self._max_memory_bytes = max_memory_bytes
+        # A dataset never changes, so its shape is asked for once. That it was deleted by another server is found when
+        # the job is stored, because its row refers to the dataset's.
+        self._shape = lru_cache(1024)(self._read_shape)
+
+    def admit(self, tenant: str, spec: TrainingSpec) -> Estimate:
+        """What the job will cost.
+
+        Raises:
+            NotFound: a dataset or checkpoint that it names is not there.
+            SpecError: the spec does not fit the data.
+            TooMuchMemory: it fits, but not into memory.
+        """
+        validation = None
+        if isinstance(spec.validation, ValidationDataset):
+            validation = self._shape(tenant, spec.validation.dataset)
+        if spec.from_checkpoint is not None:
+            self._jobs.checkpoint(tenant, spec.from_checkpoint)
+        cost = estimate.check(spec, self._shape(tenant, spec.dataset), validation)
+        if cost.memory_bytes > self._max_memory_bytes:
+            raise TooMuchMemory(cost.memory_bytes, self._max_memory_bytes)
+        return cost
+
+    def forget(self) -> None:
+        """Ask again for every shape, because a dataset was deleted."""
+        self._shape.cache_clear()
+
+    def _read_shape(self, tenant: str, dataset_id: str) -> DataSchema:
+        return self._datasets.get(tenant, dataset_id).schema
 
 
 def _readable(size: int) -> str:

@@ -74,48 +74,43 @@ def parse(body: bytes, input_shape: tuple[int, ...], max_rows: int) -> tuple[Inp
     Raises:
         MalformedJson, RefusedJson, SpecError, InputsRefused, BatchTooLarge.
     """
-    request = _quickly(body)
-    if request is None:
-        request = _strictly(body)
-    inputs, top = request
-    if isinstance(inputs, EncodedArray):
-        array = _decode(inputs)
-    else:
-        if len(inputs) > max_rows:
-            raise BatchTooLarge(max_rows)
-        array = _numbers(inputs, input_shape)
+    array, top = _quickly(body) or _strictly(body, input_shape, max_rows)
     if len(array) > max_rows:
         raise BatchTooLarge(max_rows)
     return _shaped(array, input_shape), top
 
 
-def _quickly(body: bytes) -> tuple[list[Any] | EncodedArray, int] | None:
+def _quickly(body: bytes) -> tuple[Inputs, int] | None:
     """The request, if it is plain beyond doubt: {"inputs": [numbers], "top": n} with every quotation mark explained."""
     if _ODD.search(body):
         return None
     try:
         value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        if type(value) is not dict or not value.keys() <= {"inputs", "top"} or body.count(b'"') != 2 * len(value):
+            return None
+        inputs, top = value.get("inputs"), value.get("top", 1)
+        if type(inputs) is not list or not inputs or type(top) is not int or not 1 <= top <= _MAX_TOP:
+            return None
+        return np.asarray(inputs, dtype=np.float64), top
+    except (ValueError, TypeError):
         return None
-    if not isinstance(value, dict) or not value.keys() <= {"inputs", "top"} or body.count(b'"') != 2 * len(value):
-        return None
-    inputs, top = value.get("inputs"), value.get("top", 1)
-    if type(inputs) is not list or type(top) is not int or not 1 <= top <= _MAX_TOP:
-        return None
-    return inputs, top
 
 
-def _strictly(body: bytes) -> tuple[list[Any] | EncodedArray, int]:
+def _strictly(body: bytes, input_shape: tuple[int, ...], max_rows: int) -> tuple[Inputs, int]:
     value = strict_json.loads(body)
     rows = value.get("inputs") if isinstance(value, dict) else None
     if isinstance(rows, list):
-        _only_numbers(rows, ("inputs",))
         value = {**value, "inputs": []}  # what is left is short enough for pydantic
     try:
         request = PredictRequest.model_validate(value)
     except ValidationError as error:
         raise SpecError(findings(error)) from None
-    return rows if isinstance(rows, list) else request.inputs, request.top
+    if isinstance(request.inputs, EncodedArray):
+        return _decode(request.inputs), request.top
+    assert isinstance(rows, list)
+    if len(rows) > max_rows:
+        raise BatchTooLarge(max_rows)
+    return _numbers(rows, input_shape), request.top
 
 
 def _only_numbers(value: list[Any], place: tuple[str | int, ...]) -> None:
@@ -127,12 +122,12 @@ def _only_numbers(value: list[Any], place: tuple[str | int, ...]) -> None:
 
 
 def _numbers(inputs: list[Any], input_shape: tuple[int, ...]) -> Inputs:
+    _only_numbers(inputs, ("inputs",))
     try:
-        array = np.asarray(inputs, dtype=np.float64)
-    except (ValueError, TypeError, OverflowError):
+        return np.asarray(inputs, dtype=np.float64)
+    except ValueError:
         _find_misfit(inputs, input_shape)
-        raise InputsRefused("/inputs", "The rows are not all of one shape, or not all numbers.") from None
-    return array
+        raise InputsRefused("/inputs", "The rows are not all of one shape.") from None
 
 
 def _find_misfit(inputs: list[Any], input_shape: tuple[int, ...]) -> None:

@@ -267,4 +267,5 @@ def _target(value: Any, schema: DataSchema) -> Any:
 async def delete_dataset(services: Opened, tenant: Tenant, dataset_id: DatasetId) -> Response:
     """Refused while any job was made from it."""
     await services.call(services.datasets.delete, tenant, dataset_id)
+    services.admission.forget()
     return Response(status_code=204)

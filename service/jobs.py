@@ -12,7 +12,7 @@ from starlette.responses import Response
 from core.estimate import Estimate
 from core.spec import SpecError
 from core.training_spec import TrainingSpec
-from service.admission import TooMuchMemory, admit
+from service.admission import TooMuchMemory
 from service.answers import Listing, answer, conditional, etag_of, matches
 from service.dependencies import (
     BadHeader,
@@ -150,9 +150,9 @@ async def submit_job(
     request may be sent again without making a second job."""
     idempotency = _idempotency(request, spec)
     if validate_only:
-        estimate = await services.call(_estimate, services, tenant, spec)
+        estimate = await services.call(services.admission.admit, tenant, spec)
         return answer(DryRun(spec=spec.model_dump(mode="json"), estimate=estimate))
-    submission = await services.call(_submit, services, tenant, spec, idempotency)
+    submission = await services.write(_submit, services, tenant, spec, idempotency)
     job = submission.job
     if not submission.replayed:
         services.doorbell.ring(job.id)
@@ -162,15 +162,8 @@ async def submit_job(
     return answer(JobView.of(job), 202, headers)
 
 
-def _estimate(services: Services, tenant: str, spec: TrainingSpec) -> Estimate:
-    validation = getattr(spec.validation, "dataset", None)
-    wanted = [spec.dataset, *([validation] if validation else [])]
-    schemas = [record.schema for record in services.datasets.get_all(tenant, wanted)]
-    return admit(spec, schemas[0], schemas[1] if validation else None, services.settings.max_memory_bytes)
-
-
 def _submit(services: Services, tenant: str, spec: TrainingSpec, idempotency: Idempotency | None) -> Submission:
-    return services.jobs.submit(tenant, spec, _estimate(services, tenant, spec), idempotency)
+    return services.jobs.submit(tenant, spec, services.admission.admit(tenant, spec), idempotency)
 
 
 def _idempotency(request: Request, spec: TrainingSpec) -> Idempotency | None:

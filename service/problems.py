@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -202,6 +203,13 @@ def answer(request: Request, error: Exception) -> Response:
     return respond(request, problem, detail or problem.meaning, error)
 
 
+def _methods(request: Request) -> list[str]:
+    """The methods of every route with this path; Starlette names only those of the first."""
+    path = request.url.path
+    contexts = iter_route_contexts(request.app.routes)
+    return sorted({method for at in contexts if at.path_regex.match(path) for method in at.methods or ()})
+
+
 def install(app: FastAPI) -> None:
     """Make the application answer every error as a problem."""
 
@@ -213,6 +221,8 @@ def install(app: FastAPI) -> None:
         problem = ROUTING.get(error.status_code, UNEXPECTED)
         response = respond(request, problem, f"{request.method} {request.url.path}: {problem.meaning}")
         response.headers.update(error.headers or {})
+        if problem.status == 405:
+            response.headers["Allow"] = ", ".join(_methods(request))
         return response
 
     async def unexpected(request: Request, error: Exception) -> Response:

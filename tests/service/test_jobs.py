@@ -1,0 +1,156 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from tests.service.house import House, is_problem
+
+
+def test_submit_answers_with_the_job_as_it_will_run(house: House, dataset: str) -> None:
+    answer = house.http.post("/v1/jobs", json=house.spec(dataset, name="first"))
+    job = answer.json()
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert (job["object"], job["name"], job["status"], job["attempt"]) == ("job", "first", "queued", 0)
+    assert job["spec"]["optimizer"]["type"] == "sgd"
+    assert job["spec"]["spec_version"] == 1
+    assert job["estimate"]["parameters"] == 22
+    assert job["progress"] == {"epoch": 0, "epochs": 3, "fraction": 0.0, "examples_per_s": None, "eta_s": None}
+    assert job["metrics"] is job["model"] is job["checkpoint"] is job["started_at"] is None
+    assert house.http.get(answer.headers["location"]).json() == job
+
+
+def test_validate_only_stores_nothing(house: House, dataset: str) -> None:
+    answer = house.http.post("/v1/jobs?validate_only=true", json=house.spec(dataset, name="dry"))
+    assert answer.status_code == 200
+    assert answer.json()["estimate"]["memory_bytes"] > 0
+    assert house.http.get("/v1/jobs?name=dry").json()["data"] == []
+
+
+def test_the_same_key_gives_the_same_job(house: House, dataset: str) -> None:
+    headers = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
+    first = house.http.post("/v1/jobs", json=house.spec(dataset), headers=headers)
+    again = house.http.post("/v1/jobs", json=house.spec(dataset), headers=headers)
+    unquoted = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
+    assert first.status_code == again.status_code == 202
+    assert (
+        first.json() == again.json() == house.http.post("/v1/jobs", json=house.spec(dataset), headers=unquoted).json()
+    )
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    other = house.http.post("/v1/jobs", json=house.spec(dataset, seed=7), headers=headers)
+    is_problem(other, 422, "key-reused")
+
+
+def test_a_key_used_sixteen_times_at_once_makes_one_job(house: House, dataset: str) -> None:
+    def submit(_: int) -> httpx.Response:
+        headers = {"Idempotency-Key": "at-once"}
+        return httpx.post(f"{house.url}/v1/jobs", json=house.spec(dataset, name="at-once"), headers=headers, timeout=20)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(submit, range(16)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(house.http.get("/v1/jobs?name=at-once").json()["data"]) == 1
+
+
+def test_unknown_datasets_and_checkpoints(house: House, dataset: str) -> None:
+    is_problem(house.http.post("/v1/jobs", json=house.spec("ds_" + "0" * 26)), 404, "not-found")
+    spec = house.spec(dataset, from_checkpoint="ckpt_" + "0" * 26)
+    is_problem(house.http.post("/v1/jobs", json=spec), 404, "not-found")
+    spec = house.spec(dataset, validation={"dataset": "ds_" + "0" * 26})
+    is_problem(house.http.post("/v1/jobs", json=spec), 404, "not-found")
+
+
+def test_lists_filter_by_status_and_name(house: House, dataset: str) -> None:
+    ids = [house.submit(dataset, name="listed") for _ in range(3)]
+    house.http.post(f"/v1/jobs/{ids[0]}/cancel")
+    listed = house.http.get("/v1/jobs?name=listed").json()["data"]
+    assert [job["id"] for job in listed] == ids[::-1]
+    cancelled = house.http.get("/v1/jobs?name=listed&status=cancelled").json()["data"]
+    assert [job["id"] for job in cancelled] == ids[:1]
+    page = house.http.get("/v1/jobs?name=listed&limit=2").json()
+    rest = house.http.get("/v1/jobs", params={"name": "listed", "cursor": page["next_cursor"]}).json()
+    assert [job["id"] for job in page["data"] + rest["data"]] == ids[::-1]
+
+
+def test_a_trained_job_names_what_it_made(house: House, trained: str) -> None:
+    job = house.http.get(f"/v1/jobs/{trained}").json()
+    assert job["status"] == "succeeded"
+    assert job["progress"]["epoch"] == job["progress"]["epochs"] == 3
+    assert job["metrics"]["train_loss"] > 0
+    assert job["model"].startswith("mdl_")
+    checkpoints = house.http.get(f"/v1/jobs/{trained}/checkpoints").json()["data"]
+    assert job["checkpoint"] == checkpoints[0]["id"]
+    assert checkpoints[0]["epoch"] == 3
+
+
+def test_checkpoints_are_files(house: House, trained: str) -> None:
+    checkpoint = house.http.get(f"/v1/jobs/{trained}").json()["checkpoint"]
+    view = house.http.get(f"/v1/checkpoints/{checkpoint}").json()
+    content = house.http.get(f"/v1/checkpoints/{checkpoint}/content")
+    assert len(content.content) == view["bytes"]
+    assert content.headers["etag"] == f'"{view["digest"]}"'
+    assert f"{checkpoint}.safetensors" in content.headers["content-disposition"]
+    headers = {"If-None-Match": content.headers["etag"]}
+    assert house.http.get(f"/v1/checkpoints/{checkpoint}/content", headers=headers).status_code == 304
+
+
+def test_moves_that_the_status_forbids(house: House, dataset: str, trained: str) -> None:
+    problem = is_problem(house.http.post(f"/v1/jobs/{trained}/cancel"), 409, "illegal-move")
+    assert problem["current_status"] == "succeeded"
+    queued = house.submit(dataset)
+    is_problem(house.http.delete(f"/v1/jobs/{queued}"), 409, "illegal-move")
+    is_problem(house.http.post(f"/v1/jobs/{queued}/retry"), 409, "illegal-move")
+    assert house.http.post(f"/v1/jobs/{queued}/cancel").json()["status"] == "cancelled"
+    is_problem(house.http.post(f"/v1/jobs/{queued}/cancel"), 409, "illegal-move")
+    assert house.http.delete(f"/v1/jobs/{queued}").status_code == 204
+    is_problem(house.http.get(f"/v1/jobs/{queued}"), 404)
+
+
+def test_cancelling_a_running_job_is_a_request(house: House, dataset: str) -> None:
+    job = house.submit(dataset)
+    claim = house.claim(job)
+    answer = house.http.post(f"/v1/jobs/{job}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (202, "running")
+    assert answer.json()["cancel_requested"]
+    assert house.claims.renew(claim).cancel
+    house.claims.end(claim, "cancel")
+    assert house.http.get(f"/v1/jobs/{job}").json()["status"] == "cancelled"
+
+
+def test_pause_and_resume(house: House, dataset: str) -> None:
+    job = house.submit(dataset)
+    assert house.http.post(f"/v1/jobs/{job}/pause").json()["status"] == "paused"
+    assert house.http.post(f"/v1/jobs/{job}/resume").json()["status"] == "queued"
+    house.claims.end(house.claim(job), "fail", reason="a test")
+    failed = house.http.get(f"/v1/jobs/{job}").json()
+    assert (failed["status"], failed["status_reason"]) == ("failed", "a test")
+    assert house.http.post(f"/v1/jobs/{job}/retry").json()["status"] == "queued"
+
+
+def test_wait_answers_at_the_next_change(house: House, dataset: str) -> None:
+    job = house.submit(dataset)
+    threading.Timer(0.4, lambda: house.claim(job)).start()
+    start = time.monotonic()
+    answer = house.http.get(f"/v1/jobs/{job}?wait=15")
+    assert answer.json()["status"] == "running"
+    assert 0.3 < time.monotonic() - start < 5
+
+
+def test_wait_is_over_when_its_time_is(house: House, dataset: str) -> None:
+    job = house.submit(dataset)
+    etag = house.http.get(f"/v1/jobs/{job}").headers["etag"]
+    start = time.monotonic()
+    assert house.http.get(f"/v1/jobs/{job}?wait=0.5", headers={"If-None-Match": etag}).status_code == 304
+    assert 0.4 < time.monotonic() - start < 5
+
+
+def test_wait_answers_at_once_where_there_is_nothing_to_wait_for(house: House, dataset: str, trained: str) -> None:
+    start = time.monotonic()
+    assert house.http.get(f"/v1/jobs/{trained}?wait=20").status_code == 200
+    job = house.submit(dataset)
+    assert house.http.get(f"/v1/jobs/{job}?wait=20", headers={"If-None-Match": '"older"'}).status_code == 200
+    assert time.monotonic() - start < 5
