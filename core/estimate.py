@@ -13,9 +13,8 @@ from core.network import Network
 from core.schema import ClassTarget, DataSchema, class_key
 from core.spec import Finding, Spec, SpecError
 from core.training_spec import TrainingSpec, ValidationDataset, ValidationFraction
-from core.workspace import layout
+from core.workspace import evaluation_rows, layout
 
-EVALUATION_ROWS = 256  # the batch of validation, whatever the batch of training
 _COUNTABLE = 2**62
 _MEMORY = 2**50  # a petabyte: beyond it the sizes are a mistake, whatever the machine
 
@@ -144,12 +143,13 @@ def _estimate(spec: TrainingSpec, network: Network, schema: DataSchema, validati
     memory += layout(network, spec.batch_size, spec.dtype, backward=True).bytes
     memory += _batch_bytes(spec, schema, network, spec.batch_size)
     if validated:
-        memory += layout(network, min(EVALUATION_ROWS, validated), spec.dtype, backward=False).bytes
-        memory += _batch_bytes(spec, validation or schema, network, min(EVALUATION_ROWS, validated))
+        batch = min(evaluation_rows(network, spec.dtype), validated)
+        memory += layout(network, batch, spec.dtype, backward=False).bytes
+        memory += _batch_bytes(spec, validation or schema, network, batch)
     if spec.preprocessing.scale == "standard":
         memory += 8 * prod(schema.input_shape) * 8
-    # The order of the rows with its shuffle, and a checkpoint with its bytes; then what NumPy takes in passing.
-    memory += 40 * rows + 16 * validated + 2 * resting + 4 * 2**20
+    # The order of the rows with its shuffle; a checkpoint while it becomes bytes; what NumPy takes in passing.
+    memory += 40 * rows + 16 * validated + 3 * resting + 4 * 2**20
     forward = network.flops
     return Estimate(
         parameters=network.size,

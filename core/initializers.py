@@ -42,7 +42,7 @@ class GlorotUniform(Initializer):
     type: Literal["glorot_uniform"] = "glorot_uniform"
 
     def draw(self, random: Random, shape: Shape, fan_in: int, fan_out: int) -> NDArray[Any]:
-        return sqrt(6 / (fan_in + fan_out)) * (2 * random.uniform(shape) - 1)
+        return _symmetric(random, shape, sqrt(6 / (fan_in + fan_out)))
 
 
 class GlorotNormal(Initializer):
@@ -51,7 +51,7 @@ class GlorotNormal(Initializer):
     type: Literal["glorot_normal"] = "glorot_normal"
 
     def draw(self, random: Random, shape: Shape, fan_in: int, fan_out: int) -> NDArray[Any]:
-        return sqrt(2 / (fan_in + fan_out)) * random.normal(shape)
+        return _normal(random, shape, sqrt(2 / (fan_in + fan_out)))
 
 
 class HeUniform(Initializer):
@@ -60,7 +60,7 @@ class HeUniform(Initializer):
     type: Literal["he_uniform"] = "he_uniform"
 
     def draw(self, random: Random, shape: Shape, fan_in: int, fan_out: int) -> NDArray[Any]:
-        return sqrt(6 / fan_in) * (2 * random.uniform(shape) - 1)
+        return _symmetric(random, shape, sqrt(6 / fan_in))
 
 
 class HeNormal(Initializer):
@@ -69,7 +69,7 @@ class HeNormal(Initializer):
     type: Literal["he_normal"] = "he_normal"
 
     def draw(self, random: Random, shape: Shape, fan_in: int, fan_out: int) -> NDArray[Any]:
-        return sqrt(2 / fan_in) * random.normal(shape)
+        return _normal(random, shape, sqrt(2 / fan_in))
 
 
 class NielsenLarge(Initializer):
@@ -78,7 +78,7 @@ class NielsenLarge(Initializer):
     type: Literal["nielsen_large"] = "nielsen_large"
 
     def draw(self, random: Random, shape: Shape, fan_in: int, fan_out: int) -> NDArray[Any]:
-        return random.normal(shape)
+        return _normal(random, shape, 1.0)
 
 
 class NielsenScaled(Initializer):
@@ -87,10 +87,26 @@ class NielsenScaled(Initializer):
     type: Literal["nielsen_scaled"] = "nielsen_scaled"
 
     def draw(self, random: Random, shape: Shape, fan_in: int, fan_out: int) -> NDArray[Any]:
-        return random.normal(shape) / sqrt(fan_in)
+        return _normal(random, shape, sqrt(1 / fan_in))
 
 
 AnyInitializer = Annotated[
     Zeros | GlorotUniform | GlorotNormal | HeUniform | HeNormal | NielsenLarge | NielsenScaled,
     Field(discriminator="type"),
 ]
+
+
+# In place, since a drawn matrix may be the largest array of a run.
+
+
+def _symmetric(random: Random, shape: Shape, bound: float) -> NDArray[Any]:
+    values = random.uniform(shape)
+    values -= 0.5
+    values *= 2 * bound
+    return values
+
+
+def _normal(random: Random, shape: Shape, deviation: float) -> NDArray[Any]:
+    values = random.normal(shape)
+    values *= deviation
+    return values

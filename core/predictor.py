@@ -15,9 +15,8 @@ from core.network import Network, NetworkSpec
 from core.preprocessing import Preprocessing
 from core.run import load_weights
 from core.schema import ClassTarget, DataSchema, JsonScalar
-from core.workspace import Workspace
+from core.workspace import Workspace, evaluation_rows
 
-BATCH = 256
 _LOSS: TypeAdapter[Loss] = TypeAdapter(AnyLoss)
 
 Ranked = TypedDict("Ranked", {"class": JsonScalar, "probability": float})
@@ -33,6 +32,7 @@ class Predictor:
         self.network, self.schema = network, schema
         self._loss, self._preprocessing = loss, preprocessing
         self._theta, self._state = theta, state
+        self._rows = evaluation_rows(network, theta.dtype.name)
         self._mine = threading.local()  # each thread computes in a workspace of its own
 
     @classmethod
@@ -62,10 +62,10 @@ class Predictor:
         outputs = np.empty((len(inputs), *self.network.output_shape), self._theta.dtype)
         workspace, room = self._room()
         with np.errstate(all="ignore"):
-            for start in range(0, len(inputs), BATCH):
-                raw = inputs[start : start + BATCH]
+            for start in range(0, len(inputs), self._rows):
+                raw = inputs[start : start + self._rows]
                 x = self._preprocessing.apply(_real(raw), room[: len(raw)])
-                outputs[start : start + BATCH] = self._loss.outputs(workspace.forward(x))
+                outputs[start : start + self._rows] = self._loss.outputs(workspace.forward(x))
         return outputs
 
     def label(self, outputs: Array, top: int) -> list[Prediction]:
@@ -85,8 +85,8 @@ class Predictor:
     def _room(self) -> tuple[Workspace, Array]:
         found: tuple[Workspace, Array] | None = getattr(self._mine, "room", None)
         if found is None:
-            workspace = Workspace(self.network, BATCH, theta=self._theta, state=self._state)
-            found = self._mine.room = workspace, np.empty((BATCH, *self.input_shape), self._theta.dtype)
+            workspace = Workspace(self.network, self._rows, theta=self._theta, state=self._state)
+            found = self._mine.room = workspace, np.empty((self._rows, *self.input_shape), self._theta.dtype)
         return found
 
 

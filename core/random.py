@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,9 +77,12 @@ class Random:
 
     def uniform(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Float64 in the open interval (0, 1): odd multiples of 2^-53."""
-        values = (self.words64(prod(shape)) >> np.uint64(12)).astype(np.float64)
-        values += 0.5
-        values *= 2.0**-52
+        values = np.empty(prod(shape))
+        for start in range(0, len(values), _PIECE):
+            piece = values[start : start + _PIECE]
+            piece[...] = self.words64(len(piece)) >> np.uint64(12)
+            piece += 0.5
+            piece *= 2.0**-52
         return values.reshape(shape)
 
     def normal(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -102,9 +106,14 @@ class Random:
         words &= low
         return words.view(np.int64)
 
-    def keep(self, rate: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-        """A dropout mask: false with probability `rate` (to 2^-32)."""
-        return (self.words(prod(shape)) >= np.uint64(round(rate * 2**32))).reshape(shape)
+    def keep(self, rate: float, out: NDArray[Any]) -> NDArray[Any]:
+        """Fill a contiguous array with a dropout mask: 0 with probability `rate` (to 2^-32), else 1."""
+        threshold = np.uint64(round(rate * 2**32))
+        flat = out.reshape(-1)
+        for start in range(0, len(flat), _PIECE):
+            piece = flat[start : start + _PIECE]
+            piece[...] = self.words(len(piece)) >= threshold
+        return out
 
 
 # M. J. Wichura, "Algorithm AS 241: the percentage points of the normal distribution", Applied Statistics

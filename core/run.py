@@ -9,7 +9,6 @@ import numpy as np
 from core.batches import Batches
 from core.checkpoint import Checkpoint, CheckpointMismatch
 from core.data import Dataset
-from core.estimate import EVALUATION_ROWS
 from core.layers.layer import Array
 from core.metrics import correct
 from core.network import Network
@@ -19,7 +18,7 @@ from core.schedules import rate_at
 from core.schema import ClassTarget
 from core.spec import Finding, SpecError
 from core.training_spec import TrainingSpec
-from core.workspace import Workspace
+from core.workspace import Workspace, evaluation_rows
 
 
 class Diverged(Exception):
@@ -170,7 +169,7 @@ class Run:
 
     def evaluation(self, data: Dataset) -> Evaluation:
         """Measure the weights as they are on other data."""
-        batches, difference = self._batches(data, min(EVALUATION_ROWS, len(data)))
+        batches, difference = self._batches(data, min(evaluation_rows(self.network, self.spec.dtype), len(data)))
         workspace = Workspace(self.network, len(difference), theta=self.theta, state=self.state)
         return Evaluation(self, data, batches, workspace, difference)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from time import perf_counter
 
 import numpy as np
@@ -55,9 +56,9 @@ def fit(
     resume: Checkpoint | None = None,
     *,
     start: Checkpoint | None = None,
-    chunk_s: float = 0.2,
+    chunk_s: float = 0.25,
 ) -> Iterator[Chunk | Epoch]:
-    """Train, yielding a Chunk about every `chunk_s` seconds and an Epoch at each end.
+    """Train, yielding a Chunk at least every `chunk_s` seconds (a longer step apart) and an Epoch at each end.
 
     `validation` is the dataset that the spec names; a fraction is split off here. `resume` goes on where a checkpoint
     of the same run stands; `start` begins a new run with the weights of a checkpoint. Where the chunks fall, and how
@@ -115,14 +116,15 @@ def _epoch(run: Run, evaluation: Evaluation | None, chunk_s: float) -> Iterator[
 
 
 def _work(advance: Callable[[], None], over: Callable[[], bool], seconds: float) -> float:
-    """Advance until it is over or the time is up, at least once; returns the seconds it took."""
+    """Advance at least once, until it is over or one more would take too long; returns the seconds it took."""
     began = perf_counter()
     with np.errstate(all="ignore"):  # what is not finite is looked for, and ends the run as Diverged
-        while True:
+        for done in count(1):
             advance()
             spent = perf_counter() - began
-            if over() or spent >= seconds:
-                return spent
+            if over() or spent * (done + 1) / done >= seconds:
+                break
+    return spent
 
 
 def _watched(run: Run) -> str:

@@ -12,6 +12,7 @@ from core.network import Network
 from core.random import Purpose, Random
 
 ALIGNMENT = 64
+EVALUATION_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ def layout(network: Network, rows: int, dtype: str, *, backward: bool, input_gra
         sizes = [prod(s.shape) * (np.dtype(s.dtype).itemsize if s.dtype else itemsize) for s in scratch]
         places.append(Place(ys.get(index), dxs.get(index), tuple(arena.reserve(bytes_) for bytes_ in sizes)))
     return Layout(tuple(places), arena.end)
+
+
+def evaluation_rows(network: Network, dtype: str) -> int:
+    """The batch for predictions and validation: as large as a few megabytes allow, which is where speed levels off."""
+    return min(256, max(1, EVALUATION_BYTES // max(1, layout(network, 1, dtype, backward=False).bytes)))
 
 
 class _Arena:

@@ -26,7 +26,8 @@ class Dropout(Layer):
             np.copyto(ctx.y, x)
             return ctx.y
         (mask,) = ctx.scratch
-        np.multiply(ctx.random.keep(self.rate, x.shape), 1 / (1 - self.rate), out=mask)
+        ctx.random.keep(self.rate, out=mask)
+        mask *= 1 / (1 - self.rate)
         return np.multiply(x, mask, out=ctx.y)
 
     def backward(self, dy: Array, ctx: Context) -> Array | None:

@@ -77,7 +77,7 @@ def naive_fit(spec, data, W1, b1, W2, b2, rate=0.0):
             mask = 1.0
             if rate:
                 stream = Random(spec.seed, Purpose.LAYER, epoch=epoch, step=start // size, layer=3)
-                mask = stream.keep(rate, h.shape) / (1 - rate)
+                mask = stream.keep(rate, np.empty(h.shape)) / (1 - rate)
             a = (h * mask) @ W2 + b2
             costs, da = naive_cost(spec.loss.type, a, y[batch])
             da = da / len(batch)
