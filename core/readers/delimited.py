@@ -54,7 +54,8 @@ def _read_rows(
     size = 0
     try:
         for row in reader:
-            size += lines.mark()
+            size += lines.since_mark
+            lines.since_mark = 0
             if len(row) != width:
                 if row:
                     table.write(cells)
@@ -100,7 +101,7 @@ def _sniff_delimiter(path: Path, limits: ReadLimits) -> str:
             sample.append(line)
             if sum(map(len, sample)) > BLOCK:
                 break
-            lines.mark()
+            lines.since_mark = 0
     finally:
         lines.close()
 

@@ -59,7 +59,7 @@ def read_jsonl(path: Path, draft: Draft, options: ReadOptions) -> DataSchema:
 def _rows(lines: Lines) -> Iterator[tuple[Any, int]]:
     """(value, characters) of each line; a line that is no JSON gives its _Refused."""
     for line in lines:
-        size = lines.mark()
+        size, lines.since_mark = lines.since_mark, 0
         text = line.strip(" \t\r\n")
         if not text:
             continue

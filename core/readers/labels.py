@@ -71,10 +71,16 @@ class Labels:
 
     def number(self, labels: Iterable[JsonScalar]) -> NDArray[np.int32]:
         """The numbers of labels, nothing written."""
-        numbering = self._numbering
-        longest = self._longest  # cut what is too long anyway, so that thousands of them do not fill the memory
-        keys = (class_key(label[:longest] if isinstance(label, str) else label) for label in labels)
-        return np.array([numbering[key] for key in keys], dtype=np.int32)
+        # 1, 1.0 and True are one key to a dict, so labels other than text are told apart by their type.
+        keys: list[Any] = list(labels)
+        if set(map(type, keys)) != {str}:
+            keys = list(zip(map(type, keys), keys, strict=True))
+        known = {key: self._number(key[1] if isinstance(key, tuple) else key) for key in dict.fromkeys(keys)}
+        return np.fromiter(map(known.__getitem__, keys), dtype=np.int32, count=len(keys))
+
+    def _number(self, label: JsonScalar) -> int:
+        # What is too long is cut, so that thousands of such labels do not fill the memory.
+        return self._numbering[class_key(label[: self._longest] if isinstance(label, str) else label)]
 
     def write_numbers(self, numbers: NDArray[np.int32]) -> list[tuple[int, str]]:
         """Append labels by their numbers."""

@@ -60,8 +60,8 @@ class ReadLimits:
 
     max_bytes: int = 8 * 2**30  # of an input when unpacked, and of the arrays written
     max_ratio: int = 100  # unpacked to packed size, once more than free_bytes are unpacked
-    free_bytes: int = 32 * 2**20
-    max_row_bytes: int = 4 * 2**20  # of one row of text
+    free_bytes: int = 8 * 2**20
+    max_row_bytes: int = 2 * 2**20  # of one row of text
     max_part_bytes: int = 256 * 2**20  # of one column in one row group of Parquet
     max_columns: int = 65_536  # of a table
     max_classes: int = 10_000

@@ -66,11 +66,11 @@ def open_bytes(path: Path, limits: ReadLimits) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, counted), BLOCK))
 
 
-class Lines(Iterator[str]):
+class Lines:
     """Lines of UTF-8 text, with their ends; a byte order mark is skipped.
 
     Bytes that are not UTF-8 become lone surrogates, so that the row that holds them can be named. `since_mark` counts
-    the characters since `mark()` was last called: a row that grows too long raises TooLarge.
+    the characters since it was last set to 0, at the end of a row: a row that grows too long raises TooLarge.
     """
 
     def __init__(self, file: BinaryIO, limits: ReadLimits) -> None:
@@ -78,20 +78,14 @@ class Lines(Iterator[str]):
         self._limit = limits.max_row_bytes
         self.since_mark = 0
 
-    def __next__(self) -> str:
-        line = self._text.readline(self._limit + 1)
-        if not line:
-            raise StopIteration
-        self.since_mark += len(line)
-        if self.since_mark > self._limit:
-            message = "A row of the text is too long: check the line ends, or upload such data as NPZ"
-            raise TooLarge("max_row_bytes", self._limit, message)
-        return line
-
-    def mark(self) -> int:
-        """A row ends here; how many characters it had."""
-        size, self.since_mark = self.since_mark, 0
-        return size
+    def __iter__(self) -> Iterator[str]:
+        readline, limit = self._text.readline, self._limit
+        while line := readline(limit + 1):
+            self.since_mark += len(line)
+            if self.since_mark > limit:
+                message = "A row of the text is too long: check the line ends, or upload such data as NPZ"
+                raise TooLarge("max_row_bytes", limit, message)
+            yield line
 
     def close(self) -> None:
         self._text.close()

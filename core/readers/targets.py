@@ -12,7 +12,7 @@ from core.readers.draft import Draft
 from core.readers.errors import DataError, RowError, shown
 from core.readers.json_numbers import big
 from core.readers.labels import Labels, TooManyLabels, too_many
-from core.readers.numbers import INTEGER, NUMBER, inexact, parse
+from core.readers.numbers import INTEGER, NUMBER, Flaw, inexact, parse
 from core.readers.options import Kind
 from core.schema import ClassTarget, JsonScalar, RealTarget
 
@@ -115,17 +115,27 @@ class TextTarget(OpenTarget):
                     self.bad.add(row + position, self.name, "The row has no label: fill it in or leave the row out.")
             self.add(row, texts, np.zeros(0), None, False)
             return
-        values, flaws = parse(texts)
-        word: Word | None = None
-        for flaw in flaws:
-            if flaw.word and self.kind is None:
-                word = word or (row + flaw.index, texts[flaw.index])
-            else:
-                self.bad.add(row + flaw.index, self.name, flaw.reason)
+        different = list(dict.fromkeys(texts))  # parsing is dear, and labels repeat
+        parsed, flaws = parse(different)
+        word = self._note(row, texts, {different[flaw.index]: flaw for flaw in flaws}) if flaws else None
         flawed = {flaw.index for flaw in flaws}
-        numbers = [text for index, text in enumerate(texts) if index not in flawed] if flawed else texts
-        joined = "".join(numbers)
+        joined = "".join(text for index, text in enumerate(different) if index not in flawed)
+        place = {text: index for index, text in enumerate(different)}
+        values = parsed[np.fromiter(map(place.__getitem__, texts), dtype=np.intp, count=len(texts))]
         self.add(row, texts, values, word, any(mark in joined for mark in ".eE"))
+
+    def _note(self, row: int, texts: list[str], flaws: dict[str, Flaw]) -> Word | None:
+        """Note the bad rows; returns the first that is a word, which may be a label."""
+        word: Word | None = None
+        for position, text in enumerate(texts):
+            flaw = flaws.get(text)
+            if flaw is None:
+                continue
+            if flaw.word and self.kind is None:
+                word = word or (row + position, text)
+            else:
+                self.bad.add(row + position, self.name, flaw.reason)
+        return word
 
     def classes(self, found: list[JsonScalar]) -> list[JsonScalar]:
         """Whole numbers where all labels are, else floats, else booleans, else the texts as they stand."""
