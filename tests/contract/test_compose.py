@@ -1,7 +1,6 @@
 """What the compose file names exists in the code: every command, variable, port, path and health check."""
 
 import ast
-import importlib
 import re
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
+from service.app import create_app
 from service.settings import ServiceSettings
 from standalone.__main__ import main
 from store.settings import StoreSettings
@@ -139,7 +139,7 @@ def test_health_checks_ask_what_exists() -> None:
     asked = re.search(r"http://127\.0\.0\.1:(\d+)(/\w+)", script)
     assert asked is not None
     assert asked[1] == OURS["server"]["environment"]["NUDGE_PORT"]
-    assert asked[2] in paths_of_the_service()
+    assert asked[2] in create_app().openapi()["paths"]
 
     script = OURS["worker"]["healthcheck"]["test"][-1]
     ast.parse(script)
@@ -147,11 +147,6 @@ def test_health_checks_ask_what_exists() -> None:
 
     assert (INSTALLATION / "bin" / SERVICES["postgres"]["healthcheck"]["test"][1]).exists()
     assert SERVICES["valkey"]["healthcheck"]["test"] == ["CMD", "valkey-cli", "ping"]
-
-
-def paths_of_the_service() -> set[str]:
-    app = importlib.import_module("service.app").create_app()
-    return {getattr(route, "path", "") for route in app.routes}
 
 
 def test_addresses_name_services_and_their_credentials() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -78,10 +79,19 @@ def _runs_anew(system: System, word: str, before: psutil.Process) -> bool:
 
 
 def test_two_side_by_side_do_not_disturb_each_other(system: System, folder: Path) -> None:
-    with System(folder) as other, connect(system.url) as first, connect(other.url) as second:
-        assert other.url != system.url
-        mine = upload(first, "mine")
-        theirs = upload(second, "theirs")
+    with ExitStack() as stack:
+        occupant = stack.enter_context(socket.socket())
+        with contextlib.suppress(OSError):  # somebody else has it: that will do
+            occupant.bind(("127.0.0.1", 8080))
+            occupant.listen()
+        other = stack.enter_context(System(folder, port=8080))
+        first, second = (stack.enter_context(connect(each.url)) for each in (system, other))
+        port = other.url.rpartition(":")[2]
+        said = (folder / "up.log").read_text()
+        assert said.startswith(
+            f"Port 8080 is taken by another program, so this is port {port}.\nNudge is up at {other.url} "
+        )
+        mine, theirs = upload(first, "mine"), upload(second, "theirs")
         assert second.get(f"/v1/datasets/{mine}").status_code == 404
         assert first.get(f"/v1/datasets/{theirs}").status_code == 404
         journey(second)
@@ -106,24 +116,6 @@ def test_a_port_that_is_taken_is_an_error_with_a_way_out(system: System, folder:
     assert f"Cannot listen on port {port} of 127.0.0.1: another program has it." in second.stderr
     assert "--port" in second.stderr
     assert owner(folder) == {}
-
-
-def test_the_default_port_gives_way_and_says_so(folder: Path) -> None:
-    with socket.socket() as occupant:
-        with contextlib.suppress(OSError):  # somebody else has it: that will do
-            occupant.bind(("127.0.0.1", 8080))
-            occupant.listen()
-        process = subprocess.Popen([*UP, "--data", folder], stdout=subprocess.PIPE, text=True)
-        try:
-            assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in range(2)]
-            assert lines[0].startswith("Port 8080 is taken by another program, so this is port ")
-            port = lines[0].strip().rpartition(" ")[2].rstrip(".")
-            assert lines[1].startswith(f"Nudge is up at http://127.0.0.1:{port}")
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
-    assert process.returncode == 0
 
 
 def test_a_request_under_way_is_answered_and_a_second_signal_is_harmless(folder: Path) -> None:
