@@ -57,7 +57,8 @@ class DemoFailed(Exception):
 def main(digit: int | None, svg: Path | None) -> None:
     """Train the network of the videos on 1,700 handwritten digits and ask it about one it never saw."""
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # for terminals without these signs
-    signal.signal(signal.SIGTERM, _terminated)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _ended)
     console = Console(highlight=False)
     if svg is not None:
         console = Console(highlight=False, record=True, force_terminal=True, color_system="truecolor", width=80)
@@ -80,8 +81,9 @@ def demo(console: Console, digit: int) -> None:
     console.print("\n[bold]Nudge[/] · a network of 42 neurons learns to read handwritten digits\n")
     for name in ("DATABASE_URL", "BROKER_URL", "BLOBS_URL"):
         os.environ.pop(name, None)  # the demo never touches a real installation
-    with tempfile.TemporaryDirectory(prefix="nudge-demo-") as folder:
-        system = System(Path(folder) / "data")
+    with tempfile.TemporaryDirectory(prefix="nudge-") as folder:
+        # Whatever its processes leave in the way of temporary files goes with the folder.
+        system = System(Path(folder) / "data", environment={"TMPDIR": folder})
         try:
             with step(console, "Start the whole system: broker, database, worker, server"):
                 system.__enter__()
@@ -166,7 +168,7 @@ def _nothing() -> Iterator[None]:
     yield
 
 
-def _terminated(signal_number: int, frame: object) -> NoReturn:
+def _ended(signal_number: int, frame: object) -> NoReturn:
     sys.exit(128 + signal_number)
 
 
