@@ -100,7 +100,10 @@ class Blobs:
     def collect(self, limit: int = 100) -> int:
         """Delete up to `limit` blobs that nothing names and nobody touched for an hour; gives how many went."""
         named = union_all(
-            select(tables.dataset_array.c.blob), select(tables.checkpoint.c.blob), select(tables.model.c.blob)
+            select(tables.dataset_array.c.blob),
+            select(tables.checkpoint.c.blob),
+            select(tables.model.c.blob),
+            select(tables.job.c.start_blob).where(tables.job.c.start_blob.is_not(None)),
         ).subquery()
         old = datetime.now(UTC) - GRACE
         with self.database.transaction() as connection:

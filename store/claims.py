@@ -34,6 +34,7 @@ class Claim:
     attempt: int
     spec: TrainingSpec
     validation_dataset: str | None
+    start_blob: str | None  # the weights to begin with while there is no checkpoint of the job itself
     checkpoints: tuple[CheckpointRecord, ...]  # newest first: where to go on, and what to fall back to
 
     @property
@@ -105,7 +106,7 @@ class Claims:
             query = query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc(), checkpoint.c.id.desc())
             checkpoints = tuple(checkpoint_record(found) for found in connection.execute(query))
         spec = TrainingSpec.model_validate(row.spec)
-        return Claim(row.id, row.tenant_id, row.attempt, spec, row.validation_dataset_id, checkpoints)
+        return Claim(row.id, row.tenant_id, row.attempt, spec, row.validation_dataset_id, row.start_blob, checkpoints)
 
     def renew(self, claim: Claim, progress: Progress | None = None) -> Orders:
         """Say that the owner lives, and hear what is asked of it.

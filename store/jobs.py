@@ -51,7 +51,7 @@ class Jobs:
 
         Raises:
             KeyReused: the key came before with another request.
-            NotFound: the dataset was deleted meanwhile.
+            NotFound: the dataset, or the checkpoint to begin from, is not there (any more).
         """
         job_id, now = new_id("job"), datetime.now(UTC)
         name = spec.name or "job-" + job_id.removeprefix(PREFIXES["job"])[-8:]
@@ -85,6 +85,8 @@ class Jobs:
             with self.database.transaction() as connection:
                 if idempotency is not None and (earlier := self._replay(connection, tenant, idempotency)):
                     return Submission(earlier, replayed=True)
+                if spec.from_checkpoint is not None:
+                    values["start_blob"] = self._checkpoint(connection, tenant, spec.from_checkpoint).blob
                 row = connection.execute(insert(job).values(values).returning(job)).one()
                 record_events(connection, tenant, job_id, 1, [("queued", {"name": name})], now)
                 if idempotency is not None:
@@ -227,13 +229,16 @@ class Jobs:
 
     def checkpoint(self, tenant: str, checkpoint_id: str) -> CheckpointRecord:
         """One checkpoint; raises NotFound."""
-        table = tables.checkpoint
         with self.database.reading() as connection:
-            query = select(table).where(table.c.tenant_id == tenant, table.c.id == checkpoint_id)
-            row = connection.execute(query).one_or_none()
+            return checkpoint_record(self._checkpoint(connection, tenant, checkpoint_id))
+
+    def _checkpoint(self, connection: Connection, tenant: str, checkpoint_id: str) -> Any:
+        table = tables.checkpoint
+        query = select(table).where(table.c.tenant_id == tenant, table.c.id == checkpoint_id)
+        row = connection.execute(query).one_or_none()
         if row is None:
             raise NotFound("checkpoint", checkpoint_id)
-        return checkpoint_record(row)
+        return row
 
     def _row(self, connection: Connection, tenant: str, job_id: str, lock: bool = False) -> Any:
         query: Select[Any] = select(job).where(job.c.tenant_id == tenant, job.c.id == job_id)

@@ -99,6 +99,9 @@ class JobColumns(TypedColumns):
     dataset_id: Named[str] = Column(ForeignKey("dataset.id"), index=True)
     validation_dataset_id: Named[str | None] = Column(ForeignKey("dataset.id"), index=True)
 
+    # The weights to begin with: kept here, so that the checkpoint they come from may go.
+    start_blob: Named[str | None] = Column(ForeignKey("blob.digest"), index=True)
+
     # The fence: every write of a worker names the attempt. The lease: heartbeat counts up while the owner lives.
     attempt: Named[int] = Column(Integer)
     fruitless_attempts: Named[int] = Column(Integer)

@@ -6,14 +6,15 @@ It is forked from a warm, thread-free parent that has imported all of this alrea
 import signal
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from core.checkpoint import Checkpoint
-from core.data import Dataset
+from core.checkpoint import Checkpoint, CheckpointDamaged, CheckpointMismatch
+from core.data import Dataset, DatasetDamaged
 from core.spec import SpecError
 from core.training import Chunk, Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
@@ -26,12 +27,13 @@ REPORT_S = 1.0  # epochs shorter than this are reported together
 
 @dataclass(frozen=True)
 class Assignment:
-    """All that a trainer needs: the spec, where the arrays lie, and where to go on."""
+    """All that a trainer needs: the spec as JSON, where the arrays lie, and where to go on or begin."""
 
     spec: str
     dataset: Path
     validation: Path | None
-    checkpoint: bytes | None
+    resume: bytes | None  # a checkpoint of this very job, to go on from
+    start: bytes | None  # a checkpoint of another one, for its weights
     give_way: bool
 
 
@@ -52,18 +54,26 @@ def main(assignment: Assignment, pipe: Connection) -> None:
         pipe.send(Broken("out_of_memory", "The job needs more memory than this machine has free."))
     except SpecError as error:
         pipe.send(Broken("bad_spec", str(error)))
+    except (CheckpointDamaged, CheckpointMismatch) as error:
+        pipe.send(Broken("bad_checkpoint", str(error)))
+    except DatasetDamaged as error:
+        pipe.send(Broken("data_missing", str(error)))
     except (BrokenPipeError, EOFError, ConnectionResetError):
         sys.exit(1)  # nobody listens any more
+    except Exception as error:  # our own mistake: it would only happen again
+        traceback.print_exc()
+        pipe.send(Broken("internal_error", f"{type(error).__name__}: {error}"))
 
 
 def _train(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Message:
     data = Dataset.open(assignment.dataset)
     validation = Dataset.open(assignment.validation) if assignment.validation else None
-    resume = Checkpoint.from_bytes(assignment.checkpoint) if assignment.checkpoint else None
+    resume = Checkpoint.from_bytes(assignment.resume) if assignment.resume else None
+    start = Checkpoint.from_bytes(assignment.start) if assignment.start else None
     reports = _Reports(spec, pipe, first_epoch=(resume.epoch if resume else 0) + 1)
     stopped_early = False
     try:
-        for moment in fit(spec, data, validation, resume):
+        for moment in fit(spec, data, validation, resume, start=start):
             if isinstance(moment, Epoch):
                 stopped_early = moment.stop and moment.epoch < spec.epochs
                 reports.add(moment)

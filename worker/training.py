@@ -89,8 +89,15 @@ class Training:
         names = [claim.spec.dataset, *([claim.validation_dataset] if claim.validation_dataset else [])]
         folders = [datasets.folder(record) for record in datasets.get_all(claim.tenant, names)]
         validation = folders[1] if claim.validation_dataset else None
-        spec = claim.spec.model_dump_json()
-        return trainer.Assignment(spec, folders[0], validation, self._checkpoint(), self.settings.give_way)
+        resume = self._checkpoint()
+        return trainer.Assignment(
+            claim.spec.model_dump_json(),
+            folders[0],
+            validation,
+            resume=resume,
+            start=self.workshop.blobs.get(claim.start_blob) if claim.start_blob and resume is None else None,
+            give_way=self.settings.give_way,
+        )
 
     def _checkpoint(self) -> bytes | None:
         """The newest checkpoint whose bytes are whole; a damaged one falls back to the one before."""

@@ -7,7 +7,7 @@ import psutil
 
 from tests.worker.conftest import LEASE_S, TENANT, Plant
 
-LONG = {"epochs": 400, "checkpoints": {"every_epochs": 1, "keep": 2}}
+LONG = {"epochs": 250, "checkpoints": {"every_epochs": 1, "keep": 2}}
 
 
 def test_a_job_trains_to_its_end(plant: Plant) -> None:
@@ -107,7 +107,7 @@ def test_an_owner_that_was_frozen_past_its_lease_writes_nothing(plant: Plant) ->
         after = plant.job(hit)
     assert (job.status, job.attempt) == ("succeeded", 2)
     assert after == job
-    assert len(plant.metrics(hit)) == 400
+    assert len(plant.metrics(hit)) == 250
 
 
 def test_sigterm_releases_the_job_with_its_checkpoint(plant: Plant) -> None:
@@ -209,3 +209,16 @@ def _damage(plant: Plant, digest: str) -> None:
     with plant.database.transaction() as connection:
         statement = update(tables.blob).where(tables.blob.c.digest == digest).values(content=b"not what it was")
         assert connection.execute(statement).rowcount == 1
+
+
+def test_a_job_may_begin_with_the_weights_of_another_one(plant: Plant) -> None:
+    with plant.worker():
+        first = plant.wait_over(plant.submit(epochs=20))
+        plant.jobs.delete(TENANT, plant.wait_over(plant.submit(epochs=1)).id)
+        second = plant.submit(epochs=1, from_checkpoint=first.checkpoint_id, ring=False)
+        plant.jobs.delete(TENANT, first.id)  # the checkpoint may go: its bytes are held
+        plant.bell.ring(second)
+        assert plant.wait_over(second).status == "succeeded"
+    assert first.metrics is not None
+    (row,) = plant.metrics(second)
+    assert abs(row["train_loss"] - first.metrics["train_loss"]) < 0.05  # type: ignore[operator]

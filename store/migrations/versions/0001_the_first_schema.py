@@ -75,6 +75,7 @@ def upgrade() -> None:
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("dataset_id", sa.String(), nullable=False),
         sa.Column("validation_dataset_id", sa.String(), nullable=True),
+        sa.Column("start_blob", sa.String(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("fruitless_attempts", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=200), nullable=True),
@@ -96,11 +97,13 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_job_dataset_id")),
+        sa.ForeignKeyConstraint(["start_blob"], ["blob.digest"], name=op.f("fk_job_start_blob")),
         sa.ForeignKeyConstraint(["validation_dataset_id"], ["dataset.id"], name=op.f("fk_job_validation_dataset_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_job_dataset_id"), ["dataset_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_job_start_blob"), ["start_blob"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_job_status_priority_queued_at"), ["status", "priority", "queued_at"], unique=False
         )
@@ -216,6 +219,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_job_tenant_id_name_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_job_tenant_id_created_at_id"))
         batch_op.drop_index(batch_op.f("ix_job_status_priority_queued_at"))
+        batch_op.drop_index(batch_op.f("ix_job_start_blob"))
         batch_op.drop_index(batch_op.f("ix_job_dataset_id"))
 
     op.drop_table("job")
