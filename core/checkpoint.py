@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Checkpoint:
     best_epoch: int = 0
     metrics: dict[str, float | None] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """ "sha256:..." over tensors, position and spec: the same for every run that computes the same."""
         position = {name: getattr(self, name) for name in ("epoch", "step", "best", "best_epoch")}

@@ -137,7 +137,7 @@ def _estimate(spec: TrainingSpec, network: Network, schema: DataSchema, validati
     validated = 0 if spec.validation is None else schema.rows - rows
     if isinstance(spec.validation, ValidationDataset) and validation is not None:
         validated = validation.rows
-    vectors = 3 + len(spec.optimizer.memory())  # theta, gradient, room
+    vectors = 2 + len(spec.optimizer.memory())  # theta and gradient
     resting = network.size * (1 + len(spec.optimizer.memory())) * itemsize
     memory = network.size * vectors * itemsize + 2 * network.state_size * itemsize
     memory += layout(network, spec.batch_size, spec.dtype, backward=True).bytes

@@ -20,6 +20,8 @@ from core.spec import Finding, SpecError
 from core.training_spec import TrainingSpec
 from core.workspace import Workspace, evaluation_rows
 
+BLOCK = 65536  # parameters that an optimizer moves at a time
+
 
 class Diverged(Exception):
     """The cost or the weights are no longer finite numbers; epoch and step count from 1."""
@@ -53,7 +55,8 @@ class Run:
             self._begin(start)
 
         self.steps = -(-len(data) // spec.batch_size)
-        self._gradient, self._room = np.zeros_like(self.theta), np.empty_like(self.theta)
+        self._gradient = np.zeros_like(self.theta)
+        self._blocks = self._in_blocks()
         self._workspace = Workspace(
             self.network,
             spec.batch_size,
@@ -99,9 +102,8 @@ class Run:
 
         count = self.epoch * self.steps + self.step
         rate = self.rate(count)
-        spec.optimizer.step(
-            self.theta, self._gradient, tuple(self.memory.values()), self._room, rate=rate, count=count + 1
-        )
+        for theta, gradient, memory, room in self._blocks:
+            spec.optimizer.step(theta, gradient, memory, room, rate=rate, count=count + 1)
         self.sums += cost, hits, norm
         self.step += 1
 
@@ -142,6 +144,16 @@ class Run:
             best_epoch=self.best_epoch,
             metrics=dict(self.metrics),
         )
+
+    def _in_blocks(self) -> list[tuple[Array, Array, tuple[Array, ...], Array]]:
+        """Stretches of theta, gradient and memory that fit into the cache together, with room for one."""
+        room = np.empty(min(BLOCK, self.network.size), self.spec.dtype)
+        parts = [slice(start, start + BLOCK) for start in range(0, self.network.size, BLOCK)]
+        vectors = tuple(self.memory.values())
+        return [
+            (self.theta[part], self._gradient[part], tuple(v[part] for v in vectors), room[: len(self.theta[part])])
+            for part in parts
+        ]
 
     def _begin(self, start: Checkpoint | None) -> None:
         self.preprocessing = Preprocessing.fit(self.spec.preprocessing, self.data)

@@ -15,7 +15,7 @@ class Dense(Layer):
     """y = x W + b, with x (n, inputs), W (inputs, units), b (units), y (n, units)."""
 
     type: Literal["dense"] = "dense"
-    units: Annotated[int, Field(strict=True, ge=1, le=2**20)]
+    units: Annotated[int, Field(strict=True, ge=1, le=2**20, examples=[16])]
     weights: AnyInitializer = GlorotUniform()
     biases: AnyInitializer = Zeros()
 

@@ -18,7 +18,7 @@ class Dropout(Layer):
     """
 
     type: Literal["dropout"] = "dropout"
-    rate: Annotated[float, Field(strict=True, ge=0, lt=1)]
+    rate: Annotated[float, Field(strict=True, ge=0, lt=1, examples=[0.5])]
     stochastic: ClassVar[bool] = True
 
     def forward(self, x: Array, ctx: Context) -> Array:

@@ -10,6 +10,7 @@ from core.estimate import check
 from core.network import ShapeError
 from core.schema import ClassTarget, DataSchema, RealTarget
 from core.spec import SpecError
+from core.training import fit
 
 IMAGES = DataSchema(rows=100, input_shape=(28, 28), input_dtype="uint8", target=ClassTarget(classes=tuple(range(10))))
 TWO = IMAGES.model_copy(update={"target": ClassTarget(classes=("no", "yes"))})
@@ -149,6 +150,27 @@ def test_the_estimate_allocates_nothing(make_spec):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_estimate_is_what_a_run_takes(classes, make_spec, optimizer):
+    layers = [FLAT, dense(2000), {"type": "relu"}, dense(2000), {"type": "dropout", "rate": 0.5}, dense(3)]
+    spec = make_spec(
+        layers=layers,
+        optimizer={"type": optimizer},
+        batch_size=400,
+        epochs=1,
+        validation={"fraction": 0.2},
+        dtype="float32",
+    )
+    data = classes(rows=500)
+    expected = check(spec, data.schema, None).memory_bytes
+    tracemalloc.start()
+    for event in fit(spec, data):
+        event.checkpoint().to_bytes()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= expected <= 1.4 * peak
 
 
 def test_sentences_read_well(make_spec):
