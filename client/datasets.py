@@ -14,19 +14,9 @@ from client.arrays import to_list, to_npy
 from client.schemas import Dataset, Page, Row
 from client.transport import Transport
 
-ENDINGS = {
-    ".gz",
-    ".csv",
-    ".jsonl",
-    ".ndjson",
-    ".npz",
-    ".npy",
-    ".parquet",
-    ".idx",
-    ".idx1-ubyte",
-    ".idx3-ubyte",
-    ".txt",
-}
+ENDINGS = re.compile(
+    r"([-._](images|inputs|x))?[-.](idx\d?-ubyte|idx|npy|npz|csv|jsonl|ndjson|parquet|txt)(\.gz)?$", re.IGNORECASE
+)
 UPLOAD_TIMEOUT_S = 600.0
 
 
@@ -139,11 +129,8 @@ def parts(*paths: Path) -> Iterator[tuple[str, Path]]:
 
 
 def name_of(path: Path) -> str:
-    """A name for a dataset or model, from the name of its file."""
-    stem = path.name
-    while Path(stem).suffix.lower() in ENDINGS and Path(stem).stem:
-        stem = Path(stem).stem
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-")[:64]
+    """A name for a dataset, from the name of its file: `digits` for `digits-images.idx3-ubyte.gz`."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", ENDINGS.sub("", path.name)).lstrip("._-")[:64]
     return stem if stem and not re.match(r"(ds|job|ckpt|mdl)_", stem) else "data"
 
 

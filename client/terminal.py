@@ -62,11 +62,10 @@ class Terminal:
 
     def facts(self, facts: Mapping[str, Any]) -> None:
         """Write names and values to stdout, one pair in a line; what is None is left out."""
-        grid = Table.grid(padding=(0, 2))
+        width = max(map(len, facts))
         for name, value in facts.items():
             if value is not None:
-                grid.add_row(Text(name, style="bold"), Text(str(value)))
-        self.out.print(grid)
+                self.out.print(Text.assemble((name.ljust(width), "bold"), "  ", str(value)), soft_wrap=True)
 
     def fail(self, error: NudgeError) -> int:
         """Say what went wrong, and give the exit code that means it."""

@@ -57,11 +57,11 @@ def train(
     if name is not None:
         body["name"] = name
     if data:
-        body["dataset"] = uploaded(terminal, data).id
+        body["dataset"] = uploaded(terminal, data, name=_name(body)).id
     elif "dataset" not in body:
         raise click.UsageError("The spec names no dataset: upload one with --data FILES, or add --set dataset=ds_...")
     if validation:
-        body["validation"] = _validation(terminal, validation)
+        body["validation"] = _validation(terminal, validation, _name(body))
     client = terminal.client()
     if dry_run:
         estimate = client.jobs.estimate(complete(body, {}))
@@ -94,15 +94,19 @@ def _body(spec: Path, settings: tuple[str, ...]) -> dict[str, Any]:
     return body
 
 
-def _validation(terminal: Terminal, values: tuple[str, ...]) -> dict[str, Any]:
-    try:
-        return {"fraction": float(values[0])} if len(values) == 1 else {"dataset": _files(terminal, values)}
-    except ValueError:
-        return {"dataset": _files(terminal, values)}
+def _name(body: dict[str, Any]) -> str | None:
+    name = body.get("name")
+    return name if isinstance(name, str) else None
 
 
-def _files(terminal: Terminal, values: tuple[str, ...]) -> str:
+def _validation(terminal: Terminal, values: tuple[str, ...], name: str | None) -> dict[str, Any]:
+    if len(values) == 1 and not Path(values[0]).is_file():
+        try:
+            return {"fraction": float(values[0])}
+        except ValueError:
+            pass
     missing = [value for value in values if not Path(value).is_file()]
     if missing:
         raise click.BadParameter(f"{missing[0]!r} is neither a file nor a fraction.", param_hint="--validation")
-    return uploaded(terminal, tuple(Path(value) for value in values)).id
+    files = tuple(Path(value) for value in values)
+    return {"dataset": uploaded(terminal, files, name=f"{name[:53]}-validation" if name else None).id}

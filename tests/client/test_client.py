@@ -88,7 +88,7 @@ def test_files_of_a_pair_may_come_in_any_order(nudge: Client, digits: Dataset) -
     named = nudge.datasets.upload(images=DIGITS[0], labels=DIGITS[1])
     assert again.digest == digits.digest == named.digest
     assert (again.rows, again.input_shape, again.input_dtype) == (1797, (8, 8), "uint8")
-    assert named.name == "digits-images"
+    assert named.name == "digits"
 
 
 def test_options_say_how_to_read(nudge: Client) -> None:
