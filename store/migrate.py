@@ -2,22 +2,12 @@
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import make_url, text
 
 from store.database import Database
 
+HERE = Path(__file__).parent / "migrations"
 LOCK = 0x6E75646765  # "nudge": PostgreSQL's advisory lock of the migration
-
-
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    return config
 
 
 def migrate(database: Database) -> None:
@@ -26,21 +16,32 @@ def migrate(database: Database) -> None:
     Raises:
         Unavailable: the server cannot be reached.
     """
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     if database.is_sqlite and (path := make_url(database.url).database):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     with database.transaction() as connection:
         if not database.is_sqlite:
             connection.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        command.upgrade(_config(connection), "head")
+        config = Config()
+        config.set_main_option("script_location", str(HERE).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
-def newest() -> str | None:
-    """The revision that this version of the code is written for."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+def newest() -> str:
+    """The revision that this version of the code is written for: the files are numbered."""
+    return max(path.name.split("_")[0] for path in (HERE / "versions").glob("[0-9]*.py"))
 
 
 def is_migrated(database: Database) -> bool:
-    """Whether the database stands at the revision of this version."""
+    """Whether the database stands at the revision of this version.
+
+    Every process asks this when it starts, so it is asked without alembic, whose import takes half a second.
+    """
     with database.reading() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == newest()
+        if not database.engine.dialect.has_table(connection, "alembic_version"):
+            return False
+        return bool(connection.scalar(text("SELECT version_num FROM alembic_version")) == newest())

@@ -6,10 +6,12 @@ that have waited too long, and of ten equal messages nine find nothing to claim.
 
 import queue
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from celery import Celery
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 QUEUE = "nudge"
 TASK = "nudge.train"
@@ -17,8 +19,10 @@ TASK = "nudge.train"
 log = structlog.get_logger(__name__)
 
 
-def celery_app(broker_url: str) -> Celery:
+def celery_app(broker_url: str) -> "Celery":
     """The Celery application, alike in server and worker. No result backend and no Celery states: the row knows."""
+    from celery import Celery  # noqa: PLC0415 - its import takes half a second, which a server's start need not wait for
+
     app = Celery("nudge", broker=broker_url, set_as_current=False)
     app.conf.update(
         task_default_queue=QUEUE,
@@ -61,14 +65,18 @@ class Doorbell:
         """Send a hint for this job soon, at best; never blocks and never fails."""
         if not self._broker_url:
             return
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
-                self._thread.start()
+        self.open()
         try:
             self._waiting.put_nowait(job_id)
         except queue.Full:
             log.warning("doorbell.full", job=job_id)
+
+    def open(self) -> None:
+        """Have the thread ready, so that the first bell rings as soon as any other."""
+        with self._lock:
+            if self._broker_url and self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
+                self._thread.start()
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Send what waits, for a moment, and stop."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL
 
 
 class StoreSettings(BaseSettings):
@@ -35,7 +36,8 @@ class StoreSettings(BaseSettings):
     @property
     def database(self) -> str:
         """The database's address with the default filled in."""
-        return self.database_url or f"sqlite:///{self.data.absolute() / 'nudge.db'}"
+        file = URL.create("sqlite", database=str(self.data.absolute() / "nudge.db"))
+        return self.database_url or file.render_as_string(hide_password=False)
 
     @property
     def blobs(self) -> str:

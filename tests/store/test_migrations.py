@@ -1,19 +1,38 @@
 """The migrations build exactly the tables of tables.py, once, however many ask."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from store import tables
 from store.database import Database
-from store.migrate import is_migrated, migrate
+from store.migrate import HERE, is_migrated, migrate, newest
+from store.settings import StoreSettings
 
 
 def test_the_migrations_lead_to_the_tables(database: Database) -> None:
     with database.reading() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), tables.metadata)
     assert differences == []
+
+
+def test_the_numbered_files_end_where_alembic_does() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    assert ScriptDirectory.from_config(config).get_current_head() == newest()
+
+
+def test_a_path_with_any_letter_in_it_is_a_database(tmp_path: Path) -> None:
+    folder = tmp_path / "100% sure? #1"
+    database = Database(StoreSettings(data=folder).database)
+    migrate(database)
+    assert is_migrated(database)
+    assert (folder / "nudge.db").exists()
+    database.dispose()
 
 
 def test_many_processes_may_migrate_at_once(database_url: str) -> None:
@@ -38,4 +57,4 @@ def test_every_row_has_a_tenant_and_every_unique_key_begins_with_it() -> None:
         assert "tenant_id" in table.c, table.name
         for constraint in table.constraints:
             if type(constraint).__name__ == "UniqueConstraint":
-                assert list(constraint.columns)[0].name == "tenant_id", table.name
+                assert next(iter(constraint.columns)).name == "tenant_id", table.name
