@@ -52,12 +52,13 @@ def findings(error: ValidationError) -> list[Finding]:
     """
     tags = _tags()
     result = []
-    for item in error.errors(include_url=False, include_input=False):
+    for item in error.errors(include_url=False):
         path = [part for part in item["loc"] if not _is_member(part, tags)]
         context = item.get("ctx", {})
         if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            field = str(context.get("discriminator", "type")).strip("'")
+            field = str(context["discriminator"]).strip("'")
             path.append(field)
+            context["named"] = isinstance(item["input"], dict) and isinstance(item["input"].get(field), str)
         result.append((item["type"], Finding(pointer(path), _sentence(item["type"], item["msg"], path, context))))
     # A list whose entries are wrong also counts as too short, since only the right ones were counted.
     places = [found.pointer for _, found in result]
@@ -91,7 +92,7 @@ def _sentence(kind: str, message: str, path: Sequence[str | int], context: dict[
     field = str(path[-1])[:80] if path else ""
     match kind:
         case "union_tag_invalid":
-            sentence = _unknown_type(str(context["tag"]), str(context["expected_tags"]))
+            sentence = _unknown_type(str(context["tag"]) if context["named"] else None, str(context["expected_tags"]))
         case "union_tag_not_found":
             sentence = f'Say which one is meant with a field "{field}".'
         case "missing":
@@ -111,8 +112,10 @@ def _sentence(kind: str, message: str, path: Sequence[str | int], context: dict[
     return sentence
 
 
-def _unknown_type(tag: str, expected: str) -> str:
+def _unknown_type(tag: str | None, expected: str) -> str:
     known = [name.strip().strip("'") for name in expected.split(",")]
+    if tag is None:
+        return f"This must be the name of a type; known are {', '.join(known)}."
     near = difflib.get_close_matches(tag, known, n=1)
     hint = f' Did you mean "{near[0]}"?' if near else ""
     return f'There is no type "{tag[:80]}" here; known are {", ".join(known)}.{hint}'

@@ -6,7 +6,7 @@ import re
 from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, JsonValue, Tag, field_validator
+from pydantic import Discriminator, Field, JsonValue, PlainValidator, Tag, field_validator
 
 from core.losses import AnyLoss
 from core.network import NetworkSpec
@@ -17,8 +17,45 @@ from core.spec import Count, PositiveNumber, Spec
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$", examples=["ds_01"])]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["digits"])]
 _ID = re.compile(r"(ds|job|ckpt|mdl)_")
+
+
 _METADATA_DEPTH = 8
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def _metadata(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("Metadata must be an object.")
+    _check_plain(value, _METADATA_DEPTH)
+    return value
+
+
+def _check_plain(value: object, depth: int) -> None:
+    """Refuse what some database or some reader of JSON could not give back as it was."""
+    if depth < 0:
+        raise ValueError(f"Metadata may be nested {_METADATA_DEPTH} deep at most.")
+    match value:
+        case dict():
+            for key, item in value.items():
+                _check_plain(key, depth)
+                _check_plain(item, depth - 1)
+        case list():
+            for item in value:
+                _check_plain(item, depth - 1)
+        case float() if not isfinite(value):
+            raise ValueError("Metadata must not hold NaN or Infinity.")
+        case int() if not -(2**63) <= value < 2**63:
+            raise ValueError("Integers in metadata must fit into 64 bits.")
+        case str() if _UNSTORABLE.search(value):
+            raise ValueError("Metadata must not hold NUL or unpaired surrogate characters.")
+        case str() | int() | float() | None:
+            pass
+        case _:
+            raise ValueError("Metadata must be JSON.")
+
+
+# A validator of our own, because pydantic's names the types of all nested values in its locations.
+Metadata = Annotated[dict[str, Any], PlainValidator(_metadata, json_schema_input_type=dict[str, JsonValue])]
 
 
 class ValidationFraction(Spec):
@@ -85,7 +122,7 @@ class TrainingSpec(Spec):
     checkpoints: Checkpoints = Checkpoints()
     limits: Limits = Limits()
     from_checkpoint: Annotated[str, Field(pattern=r"^ckpt_[A-Za-z0-9]{1,64}$")] | None = None
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     priority: Annotated[int, Field(strict=True, ge=-10, le=10)] = 0
 
     @field_validator("name")
@@ -94,12 +131,6 @@ class TrainingSpec(Spec):
         if name is not None and _ID.match(name):
             raise ValueError("A name must not begin like an id (ds_, job_, ckpt_, mdl_).")
         return name
-
-    @field_validator("metadata")
-    @classmethod
-    def _plain(cls, metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        _check_plain(metadata, _METADATA_DEPTH)
-        return metadata
 
     def identity(self) -> dict[str, Any]:
         """The part that decides what is computed, as JSON values: no names, ids, limits or habits of keeping."""
@@ -110,22 +141,3 @@ class TrainingSpec(Spec):
         if isinstance(self.validation, ValidationDataset):
             told["validation"] = {"dataset": True}
         return told
-
-
-def _check_plain(value: JsonValue, depth: int) -> None:
-    if depth < 0:
-        raise ValueError(f"Metadata may be nested {_METADATA_DEPTH} deep at most.")
-    match value:
-        case dict():
-            for key, item in value.items():
-                _check_plain(key, depth)
-                _check_plain(item, depth - 1)
-        case list():
-            for item in value:
-                _check_plain(item, depth - 1)
-        case float() if not isfinite(value):
-            raise ValueError("Metadata must not hold NaN or Infinity.")
-        case int() if not -(2**63) <= value < 2**63:
-            raise ValueError("Integers in metadata must fit into 64 bits.")
-        case str() if _UNSTORABLE.search(value):
-            raise ValueError("Metadata must not hold NUL or unpaired surrogate characters.")

@@ -88,6 +88,7 @@ def layers(*given):
     [
         (layers(), "/network/layers", "At least 1"),
         (layers({"type": "dens"}), "/network/layers/0/type", 'known are dense, .*Did you mean "dense"'),
+        (layers({"type": float("nan")}), "/network/layers/0/type", "the name of a type; known are dense"),
         (layers({"units": 3}), "/network/layers/0/type", 'a field "type"'),
         (layers({"type": "dense"}), "/network/layers/0/units", "required"),
         (layers({"type": "dense", "units": 10**12}), "/network/layers/0/units", "less than or equal"),
@@ -120,6 +121,9 @@ def layers(*given):
         ({"metadata": {"a": "\0"}}, "/metadata", "NUL"),
         ({"metadata": {"a": 2**70}}, "/metadata", "64 bits"),
         ({"metadata": {"a": [[[[[[[[[[1]]]]]]]]]]}}, "/metadata", "nested"),
+        ({"metadata": {"a": {"dense": float("inf")}}}, "/metadata", "Infinity"),
+        ({"metadata": {"a\0": 1}}, "/metadata", "NUL"),
+        ({"metadata": [1]}, "/metadata", "an object"),
         ({"spec_version": 2}, "/spec_version", "1"),
         ({"typo": 1}, "/typo", "no field"),
     ],
@@ -135,6 +139,16 @@ def test_a_bad_field_is_found_where_it_stands(changes, at, says):
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 5000, '{"dataset": "\\ud800"}', '{"seed": 1e400}'])
 def test_what_is_no_spec_at_all_is_refused(text):
     assert refused(text)
+
+
+@pytest.mark.parametrize("depth", [9, 900, 50_000])
+def test_deep_metadata_are_refused_without_descending(depth):
+    nested = 1
+    for _ in range(depth):
+        nested = [nested]
+    with pytest.raises(ValidationError) as caught:
+        TrainingSpec.model_validate(MINIMAL | {"metadata": {"a": nested}})
+    assert findings(caught.value) == [Finding("/metadata", "Metadata may be nested 8 deep at most.")]
 
 
 def test_all_findings_are_reported_at_once():
