@@ -17,6 +17,7 @@ from core.data import Dataset
 from core.estimate import check
 from core.schema import ClassTarget, DataSchema
 from core.training_spec import TrainingSpec
+from standalone.lifeline import dies_with_parent
 from store.blobs import Blobs
 from store.database import Database
 from store.datasets import Datasets
@@ -26,7 +27,6 @@ from store.migrate import migrate
 from store.models import Models
 from store.queue import Doorbell
 from store.records import JobRecord
-from standalone.lifeline import dies_with_parent
 
 TENANT = "default"
 LEASE_S = 3.0
@@ -126,7 +126,11 @@ class Plant:
         with (self.folder / f"worker-{number}.log").open("w") as log:
             command = [sys.executable, "-m", "worker"]
             child = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=subprocess.STDOUT, preexec_fn=dies_with_parent(signal.SIGKILL)
+                command,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=dies_with_parent(signal.SIGKILL),  # noqa: PLW1509 (one C call)
             )
         process = psutil.Process(child.pid)
         try:
