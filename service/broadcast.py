@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from service.lanes import Busy
 from store.errors import NotFound, Unavailable
 from store.lifecycle import FINAL_EVENTS
 from store.records import Event, JobRecord
@@ -171,7 +172,7 @@ class Broadcast:
             start = loop.time()
             try:
                 await self._look()
-            except Unavailable:
+            except (Unavailable, Busy):
                 await asyncio.sleep(AFTER_OUTAGE_S)
             except Exception:  # whatever it was, the followers must not be left alone
                 logger.exception("Events could not be read")
@@ -211,7 +212,7 @@ class Broadcast:
                 return await self._call(function, *arguments)
             except NotFound:
                 return []
-            except Unavailable:
+            except (Unavailable, Busy):
                 if self._stopping:
                     return []
                 await asyncio.sleep(AFTER_OUTAGE_S)

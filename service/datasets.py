@@ -21,9 +21,10 @@ from service import strict_json, uploads
 from service.answers import JSON, Listing, answer, conditional
 from service.bodies import WrongContentType, content_type, read_json
 from service.dependencies import Cursor, DatasetId, Limit, NameFilter, Opened, Tenant
+from service.lanes import Busy
 from service.lifespan import Services
 from service.names import Name
-from service.openapi import JSON_BODY, refuses
+from service.openapi import JSON_BODY, reference, refuses
 from store.datasets import DatasetRecord
 from store.errors import BadCursor, InUse, NotFound
 
@@ -115,7 +116,11 @@ _UPLOAD_BODY = {
                     "properties": {
                         "name": {"type": "string", "description": "The dataset's name."},
                         "format": {"enum": ["csv", "jsonl", "npz", "npy", "idx", "parquet"]},
-                        "options": {"type": "string", "contentMediaType": JSON, "description": "ReadOptions as JSON."},
+                        "options": {
+                            "type": "string",
+                            "contentMediaType": JSON,
+                            "contentSchema": reference(ReadOptions),
+                        },
                         **{
                             part: {"type": "string", "contentMediaType": "application/octet-stream"}
                             for part in uploads.FILES
@@ -124,7 +129,7 @@ _UPLOAD_BODY = {
                 }
             },
             JSON: {
-                "schema": InlineDataset.model_json_schema(ref_template="#/components/schemas/{model}"),
+                "schema": reference(InlineDataset),
                 "examples": {
                     "xor": {"value": {"name": "xor", "x": [[0, 0], [0, 1], [1, 0], [1, 1]], "y": [0, 1, 1, 0]}}
                 },
@@ -139,7 +144,7 @@ _UPLOAD_BODY = {
     status_code=201,
     summary="Upload a dataset",
     response_model=DatasetView,
-    responses=refuses(*JSON_BODY, uploads.MalformedForm, uploads.TooManyUploads, SpecError, DataError, TooLarge),
+    responses=refuses(*JSON_BODY, uploads.MalformedForm, Busy, SpecError, DataError, TooLarge),
     openapi_extra=_UPLOAD_BODY,
 )
 async def create_dataset(request: Request, services: Opened, tenant: Tenant) -> Response:
@@ -266,6 +271,6 @@ def _target(value: Any, schema: DataSchema) -> Any:
 )
 async def delete_dataset(services: Opened, tenant: Tenant, dataset_id: DatasetId) -> Response:
     """Refused while any job was made from it."""
-    await services.call(services.datasets.delete, tenant, dataset_id)
+    await services.write(services.datasets.delete, tenant, dataset_id)
     services.admission.forget()
     return Response(status_code=204)

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from service.answers import JSON, Listing, answer, preferred
 from service.dependencies import LARGEST_EVENT, BadHeader, JobId, Opened, Tenant
-from service.openapi import refuses
+from service.openapi import reference, refuses
 from store.errors import NotFound
 from store.records import Event
 
@@ -71,7 +71,7 @@ class Metrics(BaseModel):
             "description": "A stream that ends when the job is over; with `Accept: application/json` a list.",
             "content": {
                 EVENT_STREAM: {"schema": {"type": "string"}, "example": STREAM_EXAMPLE},
-                JSON: {"schema": {"$ref": "#/components/schemas/Listing_EventView_"}},
+                JSON: {"schema": reference(Listing[EventView])},
             },
         },
         **refuses(NotFound, BadHeader),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from service.answers import Listing, answer
 from service.dependencies import NotReady, Opened
+from service.lanes import Busy
 from service.lifespan import Services
 from service.openapi import refuses
 from service.problems import documented
@@ -44,7 +45,7 @@ async def readyz(services: Opened) -> Response:
     """Whether the database answers and has the tables that this version needs."""
     try:
         reasons = await services.call(_missing, services)
-    except Unavailable as error:
+    except (Unavailable, Busy) as error:
         reasons = [str(error)]
     if reasons:
         raise NotReady(reasons)

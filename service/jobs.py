@@ -222,7 +222,7 @@ def _knows_another_state(request: Request, record: JobRecord) -> bool:
 @router.delete("/v1/jobs/{job_id}", status_code=204, summary="Delete a job", responses=refuses(NotFound, IllegalMove))
 async def delete_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
     """Only a job that is over; its events, metrics and checkpoints go with it, its models stay."""
-    await services.call(services.jobs.delete, tenant, job_id)
+    await services.write(services.jobs.delete, tenant, job_id)
     return Response(status_code=204)
 
 
@@ -232,19 +232,19 @@ _move = partial(router.post, status_code=202, response_model=JobView, responses=
 @_move("/v1/jobs/{job_id}/cancel", summary="Stop a job for good")
 async def cancel_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
     """A queued or paused job is cancelled at once, a running one as soon as its worker hears of it."""
-    return _moved(await services.call(services.jobs.cancel, tenant, job_id))
+    return _moved(await services.write(services.jobs.cancel, tenant, job_id))
 
 
 @_move("/v1/jobs/{job_id}/pause", summary="Pause a job")
 async def pause_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
     """A running job keeps a checkpoint first."""
-    return _moved(await services.call(services.jobs.pause, tenant, job_id))
+    return _moved(await services.write(services.jobs.pause, tenant, job_id))
 
 
 @_move("/v1/jobs/{job_id}/resume", summary="Go on with a paused job")
 async def resume_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
     """Queued again; it goes on from its last checkpoint."""
-    record = await services.call(services.jobs.resume, tenant, job_id)
+    record = await services.write(services.jobs.resume, tenant, job_id)
     services.doorbell.ring(record.id)
     return _moved(record)
 
@@ -252,7 +252,7 @@ async def resume_job(services: Opened, tenant: Tenant, job_id: JobId) -> Respons
 @_move("/v1/jobs/{job_id}/retry", summary="Go on with a failed job")
 async def retry_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
     """Queued again with its attempts counted anew; it goes on from its last checkpoint."""
-    record = await services.call(services.jobs.retry, tenant, job_id)
+    record = await services.write(services.jobs.retry, tenant, job_id)
     services.doorbell.ring(record.id)
     return _moved(record)
 

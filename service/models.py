@@ -104,7 +104,7 @@ async def create_model(
 ) -> Response:
     """The next version of its name. (A job that succeeds makes a model by itself.)"""
     checkpoint_id = checked_id("checkpoint", wanted.checkpoint)
-    record = await services.call(services.models.add, tenant, checkpoint_id, wanted.name)
+    record = await services.write(services.models.add, tenant, checkpoint_id, wanted.name)
     return answer(ModelView.of(record), 201, {"Location": f"/v1/models/{record.id}"})
 
 
@@ -117,7 +117,7 @@ async def get_model(request: Request, services: Opened, tenant: Tenant, model_id
 @router.delete("/v1/models/{model_id}", status_code=204, summary="Delete a model", responses=refuses(NotFound, InUse))
 async def delete_model(services: Opened, tenant: Tenant, model_id: ModelId) -> Response:
     """Refused while an alias points at it."""
-    await services.call(services.models.delete, tenant, model_id)
+    await services.write(services.models.delete, tenant, model_id)
     services.predictors.forget(tenant, model_id)
     return Response(status_code=204)
 
@@ -137,7 +137,7 @@ async def set_alias(
     target: Annotated[AliasTarget, Depends(json_body(AliasTarget))],
 ) -> Response:
     """The alias is made, or moved if it was there before."""
-    record = await services.call(services.models.set_alias, tenant, name, alias, target.version)
+    record = await services.write(services.models.set_alias, tenant, name, alias, target.version)
     return answer(ModelView.of(record))
 
 

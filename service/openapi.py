@@ -1,5 +1,6 @@
 """The parts of the OpenAPI document that the routes' signatures do not tell: bodies, problems, tags."""
 
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -8,12 +9,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from core.training_spec import TrainingSpec
-from service import arrays, problem_details, problems, strict_json
+from service import problem_details, problems, strict_json
 from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
 from service.guard import HostRefused, OriginRefused
+from service.lanes import Busy
 from store.errors import Unavailable
 
+DEFINITION = re.compile(r"[^A-Za-z0-9._-]")  # what pydantic replaces in the names of generic models
 REF = "#/components/schemas/{model}"
 DESCRIPTION = (
     "Training as a service with its backpropagation open to look at: upload a dataset, submit a job, follow its "
@@ -26,7 +28,7 @@ TAGS = [
     {"name": "operation", "description": "Health, measurements and the meaning of problems."},
 ]
 EVERYWHERE: tuple[type[Exception], ...] = (HostRefused, OriginRefused)
-STORED: tuple[type[Exception], ...] = (*EVERYWHERE, Unavailable)
+STORED: tuple[type[Exception], ...] = (*EVERYWHERE, Unavailable, Busy)
 JSON_BODY: tuple[type[Exception], ...] = (
     BodyTooLarge,
     BodyTooSlow,
@@ -34,7 +36,7 @@ JSON_BODY: tuple[type[Exception], ...] = (
     strict_json.MalformedJson,
     strict_json.RefusedJson,
 )
-_BODIES: list[type[BaseModel]] = [problem_details.ProblemDetails, TrainingSpec, arrays.PredictRequest]
+_NAMED: list[type[BaseModel]] = []  # schemas that are named by reference only
 
 
 def refuses(*kinds: type[Exception], stored: bool = True) -> dict[int | str, dict[str, Any]]:
@@ -49,7 +51,7 @@ def refuses(*kinds: type[Exception], stored: bool = True) -> dict[int | str, dic
             "description": " ".join(f"`{problem.slug}`: {problem.meaning}" for problem in found),
             "content": {
                 problem_details.MEDIA_TYPE: {
-                    "schema": {"$ref": REF.format(model="ProblemDetails")},
+                    "schema": reference(problem_details.ProblemDetails),
                     "example": {
                         "type": found[0].type,
                         "title": found[0].title,
@@ -66,13 +68,18 @@ def refuses(*kinds: type[Exception], stored: bool = True) -> dict[int | str, dic
 
 def document_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
     """The `openapi_extra` of an operation that reads its JSON body by itself."""
-    if model not in _BODIES:
-        _BODIES.append(model)
     content = {
-        "schema": {"$ref": REF.format(model=model.__name__)},
+        "schema": reference(model),
         "examples": {name: {"value": value} for name, value in examples.items()},
     }
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def reference(model: type[BaseModel]) -> dict[str, str]:
+    """A reference to the model's schema, which is put into the document."""
+    if model not in _NAMED:
+        _NAMED.append(model)
+    return {"$ref": REF.format(model=DEFINITION.sub("_", model.__name__))}
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -81,7 +88,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         schema = get_openapi(
             title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS
         )
-        _, definitions = models_json_schema([(model, "validation") for model in _BODIES], ref_template=REF)
+        _, definitions = models_json_schema([(model, "validation") for model in _NAMED], ref_template=REF)
         components = schema.setdefault("components", {}).setdefault("schemas", {})
         for name, definition in definitions.get("$defs", {}).items():
             components.setdefault(name, definition)

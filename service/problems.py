@@ -18,9 +18,10 @@ from service.arrays import BatchTooLarge, InputsRefused
 from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
 from service.dependencies import BadHeader, NotReady
 from service.guard import HostRefused, OriginRefused
+from service.lanes import Busy
 from service.problem_details import Members, Problem, respond
 from service.strict_json import MalformedJson, RefusedJson
-from service.uploads import MalformedForm, TooManyUploads
+from service.uploads import MalformedForm
 from store import errors
 
 logger = logging.getLogger("nudge.service")
@@ -174,7 +175,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
         lambda error: {"reasons": error.reasons},
         retry_after_s=2,
     ),
-    TooManyUploads: Problem(503, "busy", "The server is busy", "Too many uploads are being read.", retry_after_s=5),
+    Busy: Problem(503, "busy", "The server is busy", "Too many requests wait in line.", retry_after_s=5),
     # What must not happen.
     errors.BlobDamaged: Problem(500, "damaged", "Stored bytes are damaged", "Stored bytes do not match their digest."),
     CheckpointDamaged: Problem(500, "damaged", "Stored bytes are damaged", "Stored bytes do not match their digest."),

@@ -15,6 +15,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from core.spec import Finding, SpecError, pointer
 from service import bodies
+from service.lanes import Busy
 
 FILES = ("file", "images", "labels", "x", "y")
 FIELDS = ("name", "format", "options")
@@ -25,13 +26,6 @@ PATIENCE_S = 20.0
 
 class MalformedForm(Exception):
     """The body is not the form that its Content-Type promises."""
-
-
-class TooManyUploads(Exception):
-    """Other uploads keep the server busy."""
-
-    def __str__(self) -> str:
-        return "Other uploads are being read; try again in a moment."
 
 
 @dataclass
@@ -51,12 +45,12 @@ class Uploads:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Path]:
-        """An empty folder for one upload, removed afterwards whatever happens; raises TooManyUploads."""
+        """An empty folder for one upload, removed afterwards whatever happens; raises Busy."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._slots.acquire()
         except TimeoutError:
-            raise TooManyUploads from None
+            raise Busy from None
         folder = self.folder / secrets.token_hex(8)
         try:
             await asyncio.to_thread(folder.mkdir, parents=True)

@@ -52,11 +52,11 @@ def test_csv_with_options(house: House) -> None:
 
 
 def test_class_labels_stay_the_json_scalars_that_they_were(house: House) -> None:
-    body = {"name": "mixed", "x": [[1], [2], [3], [4]], "y": [True, "1", 1, None]}
+    body = {"name": "mixed", "x": [[1], [2], [3], [4]], "y": [True, "1", 1, False]}
     answer = house.http.post("/v1/datasets", json=body)
-    assert answer.json()["target"]["classes"] == [None, True, 1, "1"]
+    assert answer.json()["target"]["classes"] == [False, True, 1, "1"]
     rows = house.http.get(f"/v1/datasets/{answer.json()['id']}/rows").json()["data"]
-    assert [row["y"] for row in rows] == [True, "1", 1, None]
+    assert [row["y"] for row in rows] == [True, "1", 1, False]
 
 
 def test_inline_options_make_integers_real(house: House) -> None:

@@ -1,0 +1,39 @@
+"""Schemathesis against a real server: whatever the document allows and forbids, no answer is a surprise."""
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+
+from service.app import create_app
+from service.settings import ServiceSettings
+from store.settings import StoreSettings
+from tests.service.house import House, running
+
+schema = schemathesis.openapi.from_dict(create_app(ServiceSettings(), StoreSettings()).openapi())
+CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with running(tmp_path_factory.mktemp("fuzzed"), NUDGE_BODY_TIMEOUT_S="2") as house:
+        yield house
+
+
+@schema.exclude(path_regex="/events$").parametrize()
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_no_answer_is_a_surprise(case: schemathesis.Case, house: House) -> None:
+    case.query.pop("wait", None)
+    answer = case.call(base_url=house.url, timeout=15)
+    case.validate_response(answer, checks=CHECKS)
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == ["application/problem+json"]

@@ -1,0 +1,91 @@
+"""The committed document equals the application, and says all that a client needs."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from service.app import create_app
+from service.problems import PROBLEMS, documented
+from service.settings import ServiceSettings
+from store.settings import StoreSettings
+
+ROOT = Path(__file__).parents[2]
+METHODS = {"get", "put", "post", "delete"}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return create_app(ServiceSettings(), StoreSettings()).openapi()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method in METHODS
+    ]
+
+
+def test_the_file_equals_the_application() -> None:
+    export = importlib.util.spec_from_file_location("export", ROOT / "openapi" / "export.py")
+    assert export is not None
+    assert export.loader is not None
+    module = importlib.util.module_from_spec(export)
+    export.loader.exec_module(module)
+    assert module.FILE.read_text() == module.text(), "run `make openapi`"
+
+
+def test_the_document_is_valid(document: dict[str, Any]) -> None:
+    validate(document)
+
+
+def test_every_operation_tells_what_it_does_and_how_it_fails(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        assert operation["summary"], name
+        assert operation["description"], name
+        assert operation["tags"], name
+        failures = {status: answer for status, answer in operation["responses"].items() if status[0] in "45"}
+        assert failures, name
+        for status, answer in failures.items():
+            assert set(answer["content"]) == {"application/problem+json"}, (name, status)
+            assert answer["description"], (name, status)
+            assert answer["content"]["application/problem+json"]["example"]["status"] == int(status)
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+            assert "schema" in content, name
+            assert kind.startswith("multipart/") or content["examples"], name
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    known = document["components"]["schemas"]
+
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                assert value["$ref"].removeprefix("#/components/schemas/") in known, value["$ref"]
+            for item in value.values():
+                walk(item)
+        elif isinstance(value, list):
+            for item in value:
+                walk(item)
+
+    walk(document)
+
+
+def test_the_spec_of_a_job_is_described_whole(document: dict[str, Any]) -> None:
+    layers = document["components"]["schemas"]["NetworkSpec"]["properties"]["layers"]["items"]
+    named = {ref["$ref"].rsplit("/", 1)[1] for ref in layers["oneOf"]}
+    assert {"Dense", "Flatten", "Sigmoid", "ReLU", "Tanh", "Dropout"} <= named
+
+
+def test_every_problem_is_documented_once() -> None:
+    by_slug: dict[str, set[tuple[int, str]]] = {}
+    for problem in PROBLEMS.values():
+        by_slug.setdefault(problem.slug, set()).add((problem.status, problem.title))
+        assert problem.meaning.endswith(".")
+        assert 400 <= problem.status < 600
+    assert all(len(said) == 1 for said in by_slug.values()), by_slug
+    assert set(by_slug) <= set(documented())
