@@ -38,6 +38,7 @@ class TooLarge(Exception):
     def __init__(self, limit: str, value: int, sentence: str) -> None:
         self.limit = limit
         self.value = value
+        self.sentence = sentence
         super().__init__(f"{sentence} (limit {limit}: {value:,}).")
 
 

@@ -58,7 +58,7 @@ def read_apart(folder: Path, files: dict[str, Path]) -> dict[str, Any]:
 
 
 def packed(path: Path, parts: Callable[[], Any]) -> Path:
-    with gzip.open(path, "wb", compresslevel=6) as file:
+    with gzip.open(path, "wb", compresslevel=1) as file:
         for part in parts():
             file.write(part)
     return path
@@ -82,7 +82,7 @@ def npz_bomb(folder: Path) -> dict[str, Path]:
 
 
 def csv_bomb(folder: Path) -> dict[str, Path]:
-    return {"file": packed(folder / "bomb", lambda: [b"a,b,c,d,e,f,g,h\n", *zeros(100, b"0,0,0,0,0,0,0,0\n")])}
+    return {"file": packed(folder / "bomb", lambda: [b"a,b,c,d,e,f,g,h\n", *zeros(60, b"0,0,0,0,0,0,0,0\n")])}
 
 
 def json_bomb(folder: Path) -> dict[str, Path]:
