@@ -19,7 +19,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from core.layers.layer import Array
+from core.network import Network
 from core.schema import DataSchema
+from core.spec import Finding, SpecError
 
 FORMAT = 1
 _KEY = "nudge"
@@ -66,6 +68,16 @@ class Checkpoint:
     def group(self, prefix: str) -> dict[str, Array]:
         """The tensors whose names begin with `prefix`, named by the rest."""
         return {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
+
+    def weights_into(self, network: Network, theta: Array, state: Array) -> None:
+        """Copy parameters and running state into those of a network with the same layers, else raise SpecError."""
+        for vector, pieces, prefix in (theta, network.parameters(), ""), (state, network.state(), "state."):
+            for piece in pieces:
+                tensor = self.tensors.get(prefix + piece.name)
+                if tensor is None or tensor.shape != piece.variable.shape:
+                    detail = f"The checkpoint to begin from has other layers: it has no {piece.name} of this shape."
+                    raise SpecError([Finding("/from_checkpoint", detail)])
+                piece.of(vector)[...] = tensor
 
     def to_bytes(self) -> bytes:
         """The safetensors file."""

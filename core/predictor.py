@@ -13,7 +13,6 @@ from core.layers.layer import Array
 from core.losses import AnyLoss, Loss
 from core.network import Network, NetworkSpec
 from core.preprocessing import Preprocessing
-from core.run import load_weights
 from core.schema import ClassTarget, DataSchema, JsonScalar
 from core.workspace import Workspace, evaluation_rows
 
@@ -42,7 +41,7 @@ class Predictor:
         layers = NetworkSpec.model_validate(spec["network"]).layers
         network = Network.trace(layers, checkpoint.schema.input_shape)
         theta, state = network.allocate(spec["dtype"])
-        load_weights(network, checkpoint, theta, state)
+        checkpoint.weights_into(network, theta, state)
         preprocessing = Preprocessing.from_json(checkpoint.preprocessing, checkpoint.group("preprocessing."))
         return cls(network, _LOSS.validate_python(spec["loss"]), checkpoint.schema, preprocessing, theta, state)
 

@@ -16,9 +16,8 @@ from core.preprocessing import Preprocessing
 from core.random import Purpose, Random
 from core.schedules import rate_at
 from core.schema import ClassTarget
-from core.spec import Finding, SpecError
 from core.training_spec import TrainingSpec
-from core.workspace import Workspace, evaluation_rows
+from core.workspace import Workspace
 
 BLOCK = 65536  # parameters that an optimizer moves at a time
 
@@ -65,7 +64,7 @@ class Run:
             gradient=self._gradient,
             training=True,
         )
-        self.batches, self._difference = self._batches(data, spec.batch_size)
+        self._batches, self._difference = self.batches(data, spec.batch_size)
         self._indices = data.indices()
         self._order = self._indices[:0]
 
@@ -73,6 +72,12 @@ class Run:
     def examples(self) -> int:
         """Rows seen in the running epoch."""
         return min(self.step * self.spec.batch_size, len(self.data))
+
+    def batches(self, data: Dataset, rows: int) -> tuple[Batches, Array]:
+        """Batches of other data as this network wants them, and room for their differences from its outputs."""
+        width = self.network.output_shape[0]
+        batches = Batches(data, self.preprocessing, rows=rows, width=width, dtype=self.spec.dtype)
+        return batches, np.empty((rows, width), self.spec.dtype)
 
     def shuffle(self) -> None:
         """Put the rows into the order of the running epoch."""
@@ -82,7 +87,7 @@ class Run:
     def advance(self) -> None:
         """One step: forward, cost, backward, update."""
         spec, loss = self.spec, self.spec.loss
-        x, y, labels = self.batches.load(self._order[self.examples :][: spec.batch_size])
+        x, y, labels = self._batches.load(self._order[self.examples :][: spec.batch_size])
         n = len(x)
         self._workspace.randomise(n, spec.seed, self.epoch, self.step)
 
@@ -160,7 +165,7 @@ class Run:
         if start is None:
             self.network.draw(self.spec.seed, self.theta, self.state)
         else:
-            load_weights(self.network, start, self.theta, self.state)
+            start.weights_into(self.network, self.theta, self.state)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         if checkpoint.spec != self.spec.identity():
@@ -169,69 +174,10 @@ class Run:
         self.best, self.best_epoch = checkpoint.best, checkpoint.best_epoch
         self.metrics = dict(checkpoint.metrics)
         self.sums[...] = checkpoint.tensors["sums"]
-        load_weights(self.network, checkpoint, self.theta, self.state)
+        checkpoint.weights_into(self.network, self.theta, self.state)
         for name, vector in self.memory.items():
             vector[...] = checkpoint.tensors[f"optimizer.{name}"]
         self.preprocessing = Preprocessing.from_json(checkpoint.preprocessing, checkpoint.group("preprocessing."))
-
-    def _batches(self, data: Dataset, rows: int) -> tuple[Batches, Array]:
-        width = self.network.output_shape[0]
-        batches = Batches(data, self.preprocessing, rows=rows, width=width, dtype=self.spec.dtype)
-        return batches, np.empty((rows, width), self.spec.dtype)
-
-    def evaluation(self, data: Dataset) -> Evaluation:
-        """Measure the weights as they are on other data."""
-        batches, difference = self._batches(data, min(evaluation_rows(self.network, self.spec.dtype), len(data)))
-        workspace = Workspace(self.network, len(difference), theta=self.theta, state=self.state)
-        return Evaluation(self, data, batches, workspace, difference)
-
-
-class Evaluation:
-    """Cost and accuracy over a dataset in evaluation mode, batch by batch."""
-
-    def __init__(self, run: Run, data: Dataset, batches: Batches, workspace: Workspace, difference: Array) -> None:
-        self._run, self._data, self._batches = run, data, batches
-        self._workspace, self._difference = workspace, difference
-        self._indices = data.indices()
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin again from the first row."""
-        self._done = self._hits = 0
-        self._cost = 0.0
-
-    @property
-    def over(self) -> bool:
-        """Whether every row has been seen."""
-        return self._done == len(self._indices)
-
-    def advance(self) -> None:
-        """One batch."""
-        loss = self._run.spec.loss
-        indices = self._indices[self._done :][: len(self._difference)]
-        x, y, labels = self._batches.load(indices)
-        a = self._workspace.forward(x)
-        self._cost += float(loss.forward(a, y, self._difference[: len(x)]).sum(dtype=np.float64))
-        self._hits += correct(a, labels, loss.threshold) if self._run.classes else 0
-        self._done += len(x)
-        if not isfinite(self._cost):
-            raise Diverged(self._run.epoch + 1, self._run.step)
-
-    def metrics(self) -> dict[str, float | None]:
-        """Loss and accuracy over all rows."""
-        accuracy = self._hits / self._done if self._run.classes else None
-        return {"validation_loss": self._cost / self._done, "validation_accuracy": accuracy}
-
-
-def load_weights(network: Network, checkpoint: Checkpoint, theta: Array, state: Array) -> None:
-    """Copy parameters and state of a checkpoint of the same network; raises SpecError for another."""
-    for vector, pieces, prefix in (theta, network.parameters(), ""), (state, network.state(), "state."):
-        for piece in pieces:
-            tensor = checkpoint.tensors.get(prefix + piece.name)
-            if tensor is None or tensor.shape != piece.variable.shape:
-                detail = f"The checkpoint to begin from has other layers: it has no {piece.name} of this shape."
-                raise SpecError([Finding("/from_checkpoint", detail)])
-            piece.of(vector)[...] = tensor
 
 
 def _norm(g: Array) -> float:

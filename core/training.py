@@ -12,7 +12,8 @@ import numpy as np
 from core.checkpoint import Checkpoint
 from core.data import Dataset, split
 from core.estimate import check
-from core.run import Diverged, Evaluation, Run
+from core.evaluation import Evaluation
+from core.run import Diverged, Run
 from core.schema import ClassTarget
 from core.training_spec import TrainingSpec, ValidationFraction
 
@@ -77,7 +78,7 @@ def fit(
         validation = validation.with_classes(data.schema.target)
 
     run = Run(spec, data, resume, start)
-    evaluation = None if validation is None else run.evaluation(validation)
+    evaluation = None if validation is None else Evaluation(run, validation)
     while run.epoch < spec.epochs and not _stopped(run):
         yield from _epoch(run, evaluation, chunk_s)
 
