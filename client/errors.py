@@ -62,11 +62,13 @@ class NudgeError(Exception):
         return self.status is not None and 400 <= self.status < 500
 
     def __str__(self) -> str:
-        if len(self.errors) == 1 and self.errors[0].detail == self.detail:
+        told = all(finding.detail in self.detail for finding in self.errors)  # the detail is the findings, joined
+        if told and len(self.errors) == 1:
             return str(self.errors[0])
+        head = f"{self.title}:" if told and self.errors and self.title else self.detail
         lines = [f"  - {finding}" for finding in self.errors[:SHOWN]]
         hidden = int(self.problem.get("total") or len(self.errors)) - len(lines)
-        return "\n".join([self.detail, *lines, *([f"  ... and {hidden:,} more"] if hidden > 0 else [])])
+        return "\n".join([head, *lines, *([f"  ... and {hidden:,} more"] if hidden > 0 else [])])
 
 
 class UnreachableError(NudgeError):

@@ -94,7 +94,7 @@ class Job:
         """The trained network, waiting for it if need be; raises JobError when there is none."""
         self.wait()
         if self.record.model is None:
-            reason = f" ({self.record.status_reason})" if self.record.status_reason else ""
+            reason = f" ({self.record.status_reason.rstrip('.')})" if self.record.status_reason else ""
             raise JobError(f"{self.id} {self.status}{reason}, so it made no model.")
         return Models(self._transport).get(self.record.model)
 

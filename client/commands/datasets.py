@@ -61,7 +61,7 @@ def uploaded(
             dataset = terminal.client().datasets.upload(*files, name=name, format=format, options=options)
         except (ValueError, OSError) as error:
             raise click.UsageError(str(error)) from error
-    terminal.talk.print(f"Uploaded [bold]{dataset.name}[/]: {described(dataset)}  [dim]{dataset.id}[/]", soft_wrap=True)
+    terminal.talk.print(f"Uploaded [bold]{dataset.name}[/]  [dim]{dataset.id}[/]\n  {described(dataset)}")
     return dataset
 
 

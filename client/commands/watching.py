@@ -34,7 +34,7 @@ def ended(job: Job) -> str:
     if record.started_at is not None and record.finished_at is not None:
         took = f" after {(record.finished_at - record.started_at).total_seconds():.1f} s"
     if record.status != "succeeded":
-        reason = f": {record.status_reason}" if record.status_reason else ""
+        reason = f": {record.status_reason.rstrip('.')}" if record.status_reason else ""
         return f"[bold red]{record.name} {record.status}[/]{took}{escape(reason)}."
     said = ""
     if record.metrics is not None:
@@ -46,4 +46,4 @@ def ended(job: Job) -> str:
             if value is not None:
                 said = f", {percent(value)} {what}"
                 break
-    return f"[bold green]{record.name} succeeded[/]{took}{said}. Its model: [bold]{record.model}[/]"
+    return f"[bold green]{record.name} succeeded[/]{took}{said}.\nIts model: [bold]{record.model}[/]"

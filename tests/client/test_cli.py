@@ -1,11 +1,9 @@
 """The command `nudge`, as a process of its own against a running system."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from client import Client, Dataset
@@ -134,34 +132,22 @@ def test_interrupting_the_watcher_leaves_the_job_alone(url: str, nudge: Client, 
     job = nudge.train(
         dataset=digits, network=["flatten", {"type": "dense", "units": 10}], loss="cross_entropy", epochs=1_000_000
     )
-    watcher = subprocess.Popen(
-        [sys.executable, "-m", "client.cli", "jobs", "watch", job.id],
-        env=os.environ | {"NUDGE_URL": url},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        while job.refresh().record.progress.epoch < 1:
-            time.sleep(0.05)
-        time.sleep(1)
+
+    def command(*words: str) -> list[str]:
+        return [sys.executable, "-m", "client.cli", "--url", url, *words]
+
+    with subprocess.Popen(
+        command("jobs", "watch", job.id), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watcher:
+        assert watcher.stdout is not None
+        while "epoch" not in watcher.stdout.readline():
+            assert watcher.poll() is None
         watcher.send_signal(signal.SIGINT)
         _, err = watcher.communicate(timeout=20)
-        assert watcher.returncode == 130
-        assert f"nudge jobs watch {job.id}" in err
-        assert f"nudge jobs cancel {job.id}" in err
-        assert job.refresh().status == "running"
-    finally:
-        watcher.kill()
-        watcher.communicate()
-        cancelled = subprocess.run(
-            [sys.executable, "-m", "client.cli", "jobs", "cancel", job.id],
-            env=os.environ | {"NUDGE_URL": url},
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+    assert watcher.returncode == 130
+    assert f"nudge jobs watch {job.id}" in err
+    assert f"nudge jobs cancel {job.id}" in err
+    assert job.refresh().status == "running"
+    cancelled = subprocess.run(command("jobs", "cancel", job.id), cwd=ROOT, check=True, capture_output=True, text=True)
     assert job.id in cancelled.stdout
     assert job.wait(20).status == "cancelled"

@@ -159,3 +159,18 @@ def test_answers_that_are_not_nudge_are_told_apart(nudge: Client, url: str) -> N
     with Client(f"{url}/elsewhere") as client, pytest.raises(NudgeError) as caught:
         client.jobs.list()
     assert caught.value.status == 404
+
+
+def test_problems_read_as_sentences() -> None:
+    def said(detail: str, *errors: dict[str, str], title: str = "") -> str:
+        return str(NudgeError.from_problem(422, {"detail": detail, "title": title, "errors": list(errors)}))
+
+    units = {"pointer": "/units", "detail": "Too many."}
+    epochs = {"pointer": "/epochs", "detail": "Too few."}
+    assert said("Gone.") == "Gone."
+    assert said("/units: Too many.", units) == "/units: Too many."
+    assert said("/units: Too many.; /epochs: Too few.", units, epochs, title="It does not fit") == (
+        "It does not fit:\n  - /units: Too many.\n  - /epochs: Too few."
+    )
+    assert said("It does not fit.", units) == "It does not fit.\n  - /units: Too many."
+    assert str(NudgeError.from_problem(500, {})) == "The server answered with status 500."
