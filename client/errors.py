@@ -21,8 +21,8 @@ class Finding:
 class NudgeError(Exception):
     """The server refused or failed; `str()` of it is the whole problem in readable sentences.
 
-    `status` is the HTTP status (None when no answer came), `type` the problem's type (RFC 9457), `detail` its
-    explanation, `errors` the single findings, `problem` the body as it was sent.
+    `status` is the HTTP status (None when no answer came), `detail` the explanation, `problem` the whole problem
+    document (RFC 9457), `retry_after` how long the server asks to wait, in seconds.
     """
 
     def __init__(
@@ -30,31 +30,29 @@ class NudgeError(Exception):
         detail: str,
         *,
         status: int | None = None,
-        type: str = "about:blank",  # noqa: A002  the name RFC 9457 gives it
-        title: str = "",
-        errors: tuple[Finding, ...] = (),
         problem: dict[str, Any] | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.status = status
-        self.type = type
-        self.title = title
-        self.errors = errors
         self.problem = problem or {}
+        self.retry_after = retry_after
 
-    @classmethod
-    def from_problem(cls, status: int, problem: dict[str, Any]) -> "NudgeError":
-        """Read a problem document (RFC 9457), however little of it is there."""
-        title = str(problem.get("title") or "")
-        return cls(
-            str(problem.get("detail") or title or f"The server answered with status {status}."),
-            status=status,
-            type=str(problem.get("type") or "about:blank"),
-            title=title,
-            errors=tuple(_finding(error) for error in problem.get("errors") or ()),
-            problem=problem,
-        )
+    @property
+    def type(self) -> str:
+        """What kind of problem it is, for programs to tell apart."""
+        return str(self.problem.get("type") or "about:blank")
+
+    @property
+    def title(self) -> str:
+        """The kind of problem, for people."""
+        return str(self.problem.get("title") or "")
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The single things that are wrong; of very many only the first."""
+        return tuple(_finding(error) for error in self.problem.get("errors") or ())
 
     @property
     def refused(self) -> bool:
@@ -62,12 +60,13 @@ class NudgeError(Exception):
         return self.status is not None and 400 <= self.status < 500
 
     def __str__(self) -> str:
-        told = all(finding.detail in self.detail for finding in self.errors)  # the detail is the findings, joined
-        if told and len(self.errors) == 1:
-            return str(self.errors[0])
-        head = f"{self.title}:" if told and self.errors and self.title else self.detail
-        lines = [f"  - {finding}" for finding in self.errors[:SHOWN]]
-        hidden = int(self.problem.get("total") or len(self.errors)) - len(lines)
+        errors = self.errors
+        told = all(finding.detail in self.detail for finding in errors)  # the detail is the findings, joined
+        if told and len(errors) == 1:
+            return str(errors[0])
+        head = f"{self.title}:" if told and errors and self.title else self.detail
+        lines = [f"  - {finding}" for finding in errors[:SHOWN]]
+        hidden = int(self.problem.get("total") or len(errors)) - len(lines)
         return "\n".join([head, *lines, *([f"  ... and {hidden:,} more"] if hidden > 0 else [])])
 
 

@@ -9,14 +9,17 @@ from typing import Any
 import httpx
 
 from client.errors import NudgeError
-from client.schemas import Epoch
-from client.transport import Transport, problem, retry_after
+from client.schemas import Epoch, JobRecord
+from client.transport import Transport, problem
 
 LAST = frozenset({"succeeded", "failed", "cancelled"})
 """A stream of events ends after one of these."""
 
+BUSY = frozenset({429, 502, 503, 504})
 PATIENCE_S = 60.0
-SILENCE_S = 60.0
+SILENCE_S = 60.0  # the server sends a sign of life every 10 s
+STEADY_S = 5.0  # a connection that lived this long was a good one
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 
 
 @dataclass(frozen=True)
@@ -42,44 +45,53 @@ def follow(transport: Transport, job: str, after: int = 0) -> Iterator[Event]:
     """Yield every event of a job after number `after`, in order and once each, until the job is over.
 
     A connection that breaks, or says nothing for a minute, is opened again after the last event seen
-    (Last-Event-ID). Raises UnreachableError when the server stays away for a minute.
+    (Last-Event-ID). Raises UnreachableError, or the server's own problem, when that fails for a minute.
     """
     number = after
     broken_since: float | None = None
-    pause = 0.1
+    pause = SHORTEST_PAUSE_S
     while True:
-        failure: Exception | None = None
-        wanted: float | None = None
-        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(number)}
-        timeout = httpx.Timeout(transport.http.timeout.connect, read=SILENCE_S)
+        seen, opened = number, time.monotonic()
+        failure: NudgeError | None = None
         try:
-            with transport.http.stream("GET", f"/v1/jobs/{job}/events", headers=headers, timeout=timeout) as response:
-                if response.status_code in {429, 502, 503, 504}:
-                    wanted = retry_after(response)
-                    response.read()
-                    failure = problem(response)
-                elif not response.is_success:
-                    response.read()
-                    raise problem(response)
-                else:
-                    broken_since, pause = None, 0.1
-                    for event in parse(response.iter_bytes()):
-                        if event.number > number:
-                            number = event.number
-                            yield event
-                        if event.last:
-                            return
+            for event in _stream(transport, job, number):
+                number = event.number
+                yield event
+                if event.last:
+                    return
         except httpx.TransportError as error:
+            failure = transport.unreachable(error)
+        except NudgeError as error:
+            if error.status not in BUSY:
+                raise
             failure = error
-        if failure is not None:
-            now = time.monotonic()
-            broken_since = broken_since if broken_since is not None else now
+        now = time.monotonic()
+        if number > seen or now - opened > STEADY_S:
+            broken_since, pause = None, SHORTEST_PAUSE_S
+        if failure is None:
+            if number == seen and _over(transport, job):
+                return  # nothing happened after `after`, and nothing will
+        else:
+            broken_since = now if broken_since is None else broken_since
             if now - broken_since > PATIENCE_S:
-                if isinstance(failure, NudgeError):
-                    raise failure
-                raise transport.unreachable(failure) from failure
-        time.sleep(wanted if wanted is not None else pause)
-        pause = min(pause * 2, 5.0)
+                raise failure
+        time.sleep(pause if failure is None or failure.retry_after is None else failure.retry_after)
+        pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+def _stream(transport: Transport, job: str, number: int) -> Iterator[Event]:
+    """The events after `number` that come over one connection."""
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": str(number)}
+    timeout = httpx.Timeout(transport.http.timeout.connect, read=SILENCE_S)
+    with transport.http.stream("GET", f"/v1/jobs/{job}/events", headers=headers, timeout=timeout) as response:
+        if not response.is_success:
+            response.read()
+            raise problem(response)
+        yield from parse(response.iter_bytes())
+
+
+def _over(transport: Transport, job: str) -> bool:
+    return JobRecord.model_validate_json(transport.get(f"/v1/jobs/{job}").content).over
 
 
 def parse(chunks: Iterable[bytes]) -> Iterator[Event]:

@@ -111,10 +111,12 @@ def problem(response: httpx.Response) -> NudgeError:
         body = response.json()
     except ValueError:
         body = None
+    status = response.status_code
     if not isinstance(body, dict):
-        text = f"{response.url.host} answered {response.status_code} {response.reason_phrase}"
+        text = f"{response.url.host} answered {status} {response.reason_phrase}"
         body = {"detail": f"{text}, which is no answer of Nudge. Is this the right address?"}
-    return NudgeError.from_problem(response.status_code, body)
+    detail = str(body.get("detail") or body.get("title") or f"The server answered with status {status}.")
+    return NudgeError(detail, status=status, problem=body, retry_after=retry_after(response))
 
 
 def retry_after(response: httpx.Response) -> float | None:

@@ -19,12 +19,17 @@ DIGITS = (SAMPLES / "digits-images.idx3-ubyte.gz", SAMPLES / "digits-labels.idx1
 
 
 @pytest.fixture(scope="session")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running system: broker, database, worker, server."""
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A running system: broker, database, worker, server."""
     for name in ("DATABASE_URL", "BROKER_URL", "BLOBS_URL", "NUDGE_URL"):
         os.environ.pop(name, None)
     with System(tmp_path_factory.mktemp("system")) as system:
-        yield system.url
+        yield system
+
+
+@pytest.fixture(scope="session")
+def url(system: System) -> str:
+    return system.url
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
 import time
 
+import psutil
 import pytest
 
 from client import Client, Dataset, NudgeError, UnreachableError
+from standalone.system import System
 from tests.client.gateway import Gateway
 
 SPEC = {"network": [{"type": "dense", "units": 3}], "loss": "cross_entropy", "epochs": 2}
@@ -68,6 +70,25 @@ def test_events_go_on_after_the_connection_broke(gateway: Gateway, nudge: Client
     assert not gateway.faults
     assert broken == whole
     assert any(b"last-event-id: 0" not in request.lower() for request in gateway.requests if b"/events" in request)
+
+
+def test_a_server_that_dies_is_waited_for(system: System, nudge: Client, digits: Dataset) -> None:
+    network = ["flatten", {"type": "dense", "units": 10}]
+    job = nudge.train(dataset=digits, network=network, loss="cross_entropy", epochs=1_000_000)
+    numbers = []
+    killed = 0
+    for event in job:
+        numbers.append(event.number)
+        if len(numbers) == 10:
+            (server,) = (
+                child for child in psutil.Process(system.pid).children(recursive=True) if "service" in child.cmdline()
+            )
+            server.kill()
+            killed = event.number
+        if killed and event.number > killed + 500:
+            break
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert job.cancel().wait(20).status == "cancelled"
 
 
 def test_events_of_no_job_are_an_error(nudge: Client, iris: Dataset) -> None:

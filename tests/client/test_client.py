@@ -44,6 +44,12 @@ def test_events_come_in_order_and_end(nudge: Client, iris: Dataset) -> None:
     assert [event.number for event in job.events(after=2)] == list(range(3, len(events) + 1))
 
 
+def test_nothing_follows_the_last_event(nudge: Client, iris: Dataset) -> None:
+    job = train_iris(nudge, iris)
+    last = list(job)[-1].number
+    assert list(job.events(after=last)) == []
+
+
 def test_iteration_can_be_left_and_taken_up_again(nudge: Client, iris: Dataset) -> None:
     job = train_iris(nudge, iris, epochs=5)
     first = list(itertools.islice(job, 2))
@@ -163,7 +169,7 @@ def test_answers_that_are_not_nudge_are_told_apart(nudge: Client, url: str) -> N
 
 def test_problems_read_as_sentences() -> None:
     def said(detail: str, *errors: dict[str, str], title: str = "") -> str:
-        return str(NudgeError.from_problem(422, {"detail": detail, "title": title, "errors": list(errors)}))
+        return str(NudgeError(detail, status=422, problem={"title": title, "errors": list(errors)}))
 
     units = {"pointer": "/units", "detail": "Too many."}
     epochs = {"pointer": "/epochs", "detail": "Too few."}
@@ -173,4 +179,3 @@ def test_problems_read_as_sentences() -> None:
         "It does not fit:\n  - /units: Too many.\n  - /epochs: Too few."
     )
     assert said("It does not fit.", units) == "It does not fit.\n  - /units: Too many."
-    assert str(NudgeError.from_problem(500, {})) == "The server answered with status 500."
