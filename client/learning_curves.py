@@ -10,7 +10,7 @@ from client.curve import Axis, Series, chart
 from client.schemas import Epoch
 
 TRAINING = "cyan"
-VALIDATION = "magenta"
+VALIDATION = "bright_magenta"
 HEIGHT = 7
 WIDEST = 60
 

@@ -147,9 +147,10 @@ def judged(job: Job) -> float:
 
 def verdict(prediction: Prediction, label: object) -> str:
     """Whether it was right, in a sentence."""
+    article = "an" if label == 8 else "a"
     if prediction.label == label:
-        return f"It says [bold]{prediction.label}[/], and a [bold green]{label}[/] it is."
-    return f"It says [bold]{prediction.label}[/], but it was a [bold red]{label}[/]: nobody is perfect."
+        return f"It says [bold]{prediction.label}[/], and {article} [bold green]{label}[/] it is."
+    return f"It says [bold]{prediction.label}[/], but it was {article} [bold red]{label}[/]: nobody is perfect."
 
 
 @contextmanager
