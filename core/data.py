@@ -110,11 +110,14 @@ def split(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Datase
 
 
 def digest(folder: Path) -> str:
-    """ "sha256:..." over rows, input shape and type, target, and the bytes of x and y; names do not matter."""
+    """ "sha256:..." over rows, input shape and type, target, the bytes of x and y, and of each column with a role of
+    its own (weight, group, mask) in order; names do not matter."""
     schema = DataSchema.model_validate_json((folder / "schema.json").read_bytes())
+    aside = [(i, column.role) for i, column in enumerate(schema.columns) if column.role not in ("feature", "target")]
     told = schema.model_dump(mode="json", include={"rows", "input_shape", "input_dtype", "target"})
+    told["roles"] = [role for _, role in aside]
     total = hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode())
-    for name in ("x.npy", "y.npy"):
+    for name in ("x.npy", "y.npy", *(f"columns/{i}.npy" for i, _ in aside)):
         array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
         offset, size = array.offset, array.dtype.itemsize * prod(array.shape)
         with (folder / name).open("rb") as file:

@@ -78,6 +78,19 @@ def test_the_digest_is_of_the_content(classes, tmp_path):
         assert digest(tmp_path / str(n)) != digest(tmp_path / "a")
 
 
+def test_the_digest_covers_weights_groups_and_masks(classes, tmp_path):
+    data = classes()
+    digests = set()
+    for name, role, values in (("w", "weight", 1.0), ("w", "weight", 2.0), ("v", "weight", 2.0), ("w", "group", 2.0)):
+        folder = tmp_path / f"{name}-{role}-{values}"
+        column = Column(name=name, role=role)
+        Dataset(data.schema.model_copy(update={"columns": (column,)}), data.x, data.y).save(folder)
+        (folder / "columns").mkdir()
+        np.save(folder / "columns" / "0.npy", np.full(len(data), values))
+        digests.add((name == "v", digest(folder)))
+    assert len({found for _, found in digests}) == 3  # other values, another role; the name does not matter
+
+
 @pytest.mark.parametrize(("rows", "fraction", "expected"), [(10, 0.2, 2), (10, 0.01, 1), (10, 0.99, 9), (2, 0.5, 1)])
 def test_a_split_is_a_partition(classes, rows, fraction, expected):
     data = classes(rows=max(rows, 3)) if rows > 2 else classes(rows=3).view(np.array([0, 2]))
