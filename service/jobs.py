@@ -183,8 +183,8 @@ def _idempotency(request: Request, spec: TrainingSpec) -> Idempotency | None:
 async def list_jobs(
     services: Opened,
     tenant: Tenant,
+    cursor: Cursor,
     limit: Limit = 50,
-    cursor: Cursor = None,
     status: Annotated[Status | None, Query(description="Only those of this status.")] = None,
     name: NameFilter = None,
 ) -> Response:

@@ -20,7 +20,7 @@ from store.models import Models
 from store.queue import Doorbell
 from store.settings import StoreSettings
 
-THREADS = 32  # more than the database has connections: who waits for one must not hold up who needs none
+THREADS = 12  # as many as the database has connections
 COMPUTERS = 2  # each keeps a workspace for each model that it meets
 COMPUTING_S = 20.0
 PATIENCE_S = 0.8  # with the store's own 4 s, an outage is told within 5 s

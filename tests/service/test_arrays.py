@@ -74,7 +74,7 @@ def test_refuses_with_the_place(text: bytes, place: str) -> None:
     with pytest.raises((InputsRefused, RefusedJson, SpecError)) as caught:
         parse(text, (2,), 10)
     error = caught.value
-    found = error.errors[0].pointer if isinstance(error, SpecError) else error.pointer
+    found = error.errors[0].pointer if isinstance(error, SpecError) else getattr(error, "pointer", None)
     assert found == place
 
 

@@ -140,6 +140,7 @@ def test_a_network_beyond_all_bounds(house: House, dataset: str) -> None:
         "/v1/jobs?status=done",
         "/v1/jobs?name=%00",
         "/v1/jobs?cursor=nonsense",
+        "/v1/jobs?cursor=MTIzOgA",
         "/v1/jobs?cursor=" + "A" * 300,
         "/v1/datasets?limit=-1",
         "/v1/models?cursor=%00",
