@@ -18,7 +18,7 @@ $(BIN)/uv: requirements/bootstrap.txt
 	@touch $@
 
 $(VENV)/default.stamp: requirements/default.txt pyproject.toml $(BIN)/uv
-	@$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes -r requirements/default.txt
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --require-hashes -r requirements/default.txt
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes -r requirements/build.txt
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
 	@touch $@
