@@ -22,7 +22,7 @@ from store.errors import NotFound
 
 # Multiplications that are done at once in the event loop (about a millisecond): a thread costs 0.2 ms more.
 AT_ONCE = 5_000_000
-LONG_BODY = 256 * 1024  # bytes of JSON that are parsed in a thread
+LONG_BODY = 64 * 1024  # bytes of JSON that are parsed in a thread
 
 
 class PlainRoute(APIRoute):
