@@ -8,6 +8,8 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.settings import ServiceSettings
+from store.environment import read_settings
+from store.settings import StoreSettings
 
 
 class Server(uvicorn.Server):
@@ -27,12 +29,12 @@ class Server(uvicorn.Server):
 
 def main() -> None:
     """Run the server until it is told to stop."""
-    settings = ServiceSettings()
+    settings, store = read_settings(ServiceSettings), read_settings(StoreSettings)
     if refusal := settings.refusal_to_listen():
         sys.exit(refusal)
     # Threads of the store give up the GIL at every statement; five milliseconds is long to wait for it again.
     sys.setswitchinterval(0.0005)
-    app = create_app(settings)
+    app = create_app(settings, store)
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -1,5 +1,7 @@
 """`nudged`: the server's side of Nudge; each command imports only what it needs."""
 
+import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,20 +28,20 @@ def serve() -> None:
 @main.command()
 def work() -> None:
     """Train the jobs that are queued (NUDGE_CONCURRENCY at a time)."""
-    from worker.__main__ import main as run  # noqa: PLC0415
-
-    raise SystemExit(run())
+    # In a process image of its own: each trainer's parent reads the main module, and the worker's is small.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "worker"])  # noqa: S606
 
 
 @main.command()
 def migrate() -> None:
     """Bring the database to this version's schema; safe to run again, and by several at once."""
     from store.database import Database  # noqa: PLC0415
+    from store.environment import read_settings  # noqa: PLC0415
     from store.errors import Unavailable  # noqa: PLC0415
     from store.migrate import migrate as run  # noqa: PLC0415
     from store.settings import StoreSettings  # noqa: PLC0415
 
-    database = Database(StoreSettings().database)
+    database = Database(read_settings(StoreSettings).database)
     try:
         run(database)
     except Unavailable as error:
@@ -95,15 +97,15 @@ def up(data: Path, port: int, host: str, insecure: bool, verbose: bool) -> None:
     from standalone.supervisor import ChildFailed  # noqa: PLC0415
     from standalone.up import Options  # noqa: PLC0415
     from standalone.up import up as run  # noqa: PLC0415
+    from store.environment import read_settings  # noqa: PLC0415
+    from worker.settings import WorkerSettings  # noqa: PLC0415
 
     def say(words: str) -> None:
         with suppress(OSError):  # whoever listened may have gone; the system stays
             click.echo(words)
 
-    try:
-        refusal = ServiceSettings(host=host, port=port, insecure=insecure).refusal_to_listen()
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    read_settings(WorkerSettings)
+    refusal = read_settings(ServiceSettings, host=host, port=port, insecure=insecure).refusal_to_listen()
     if refusal:
         raise click.UsageError(f"{refusal} With this command: --insecure.")
     try:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from multiprocessing import forkserver
 from typing import Any
@@ -16,6 +17,7 @@ from store.blobs import Blobs
 from store.claims import Claims
 from store.database import Database
 from store.datasets import Datasets
+from store.environment import read_settings
 from store.errors import Unavailable
 from store.migrate import is_migrated
 from store.rescue import Watch
@@ -27,12 +29,13 @@ from worker.settings import WorkerSettings
 from worker.training import Workshop
 
 log = structlog.get_logger(__name__)
+LONGEST_FOLDER = 40  # characters
 RELEASE_S = 10.0  # a drain ends after so long, whatever a trainer does; rescue takes what is left
 
 
 def run_worker() -> int:
     """Work until SIGTERM or SIGINT. Gives the exit code."""
-    settings, places = WorkerSettings(), StoreSettings()
+    settings, places = read_settings(WorkerSettings), read_settings(StoreSettings)
     _configure_log(settings.log_level)
     database = Database(places.database, pool_size=settings.concurrency + 4)
     try:
@@ -42,6 +45,20 @@ def run_worker() -> int:
     except Unavailable as error:
         log.error("database.unavailable", detail=error.reason)
         return 1
+    with tempfile.TemporaryDirectory(prefix="nudge-", dir=_short_folder()) as folder:
+        tempfile.tempdir = folder  # where multiprocessing puts its sockets
+        _work(settings, places, database)
+    database.dispose()
+    log.info("worker.stopped")
+    return 0
+
+
+def _short_folder() -> str | None:
+    """A place for sockets, whose paths the kernel limits to about a hundred characters; None for the usual one."""
+    return "/tmp" if len(tempfile.gettempdir()) > LONGEST_FOLDER and os.access("/tmp", os.W_OK) else None  # noqa: S108
+
+
+def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -> None:
     trainers = multiprocessing.get_context("forkserver")
     trainers.set_forkserver_preload(["worker.trainer"])
     forkserver.ensure_running()  # warm before the first job comes
@@ -58,9 +75,6 @@ def run_worker() -> int:
         _wait_for_signal(draining)
     draining.set()
     _wait_for_crew(crew)
-    database.dispose()
-    log.info("worker.stopped")
-    return 0
 
 
 def _wait_for_signal(draining: threading.Event) -> None:

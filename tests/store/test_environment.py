@@ -1,0 +1,24 @@
+"""A wrong variable is named in a sentence, and the process ends."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("command", "variable", "value", "words"),
+    [
+        ("work", "NUDGE_LEASE_S", "soon", "NUDGE_LEASE_S: Input should be a valid number"),
+        ("serve", "NUDGE_MAX_UPLOAD_BYTES", "1", "NUDGE_MAX_UPLOAD_BYTES: Input should be greater than"),
+        ("up", "NUDGE_CONCURRENCY", "0", "NUDGE_CONCURRENCY: Input should be greater than"),
+    ],
+)
+def test_a_wrong_variable_is_named(command: str, variable: str, value: str, words: str) -> None:
+    environment = os.environ | {variable: value}
+    arguments = [sys.executable, "-m", "standalone", command]
+    ended = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"Error in the environment: {words}")
+    assert "Traceback" not in ended.stderr
