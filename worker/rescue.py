@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from store.errors import Unavailable
+from store.lifecycle import Status
 from store.rescue import Watch
 from worker.crew import Crew
 
@@ -44,6 +45,8 @@ class Rounds:
     def _rescue(self) -> None:
         for job in self.watch.rescue():
             log.warning("job.rescued", job=job.id, status=job.status)
+            if job.status == Status.QUEUED and not self.crew.work_aside():
+                self.crew.workshop.bell.ring(job.id)
         if time.monotonic() - self.collected >= COLLECT_S:
             self.collected = time.monotonic()
             if count := self.crew.workshop.blobs.collect():

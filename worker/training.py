@@ -20,6 +20,7 @@ from store.checkpoints import NewCheckpoint
 from store.claims import Claim, Claims, Orders, Progress
 from store.datasets import Datasets
 from store.errors import BlobDamaged, Unavailable
+from store.queue import Doorbell
 from worker import trainer
 from worker.messages import STOP, Broken, Finished, Kept, Message, Reported, Stepped, Stopped
 from worker.settings import WorkerSettings
@@ -48,6 +49,7 @@ class Workshop:
     settings: WorkerSettings
     trainers: ForkServerContext
     draining: Event
+    bell: Doorbell
 
 
 class Training:
@@ -137,6 +139,7 @@ class Training:
             return self._obey(self._report(message))
         if isinstance(message, Stopped):
             self._persist(lambda: self.claims.end(self.claim, self.stop_move))
+            self.workshop.bell.ring(self.claim.job_id)  # a released job is for another worker, now
         elif isinstance(message, Finished):
             reason = "early_stopping: the metric did not improve any more" if message.stopped_early else None
             best = self.claim.spec.early_stopping is not None

@@ -20,6 +20,7 @@ from store.datasets import Datasets
 from store.environment import read_settings
 from store.errors import Unavailable
 from store.migrate import is_migrated
+from store.queue import Doorbell
 from store.rescue import Watch
 from store.settings import StoreSettings
 from worker import app
@@ -63,7 +64,8 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -
     trainers.set_forkserver_preload(["worker.trainer"])
     forkserver.ensure_running()  # warm before the first job comes
     draining, blobs = threading.Event(), Blobs(database, places.blobs, places.cache)
-    workshop = Workshop(Claims(database), Datasets(database, blobs), blobs, settings, trainers, draining)
+    bell = Doorbell(places.broker_url)
+    workshop = Workshop(Claims(database), Datasets(database, blobs), blobs, settings, trainers, draining, bell)
     crew = Crew(workshop, owner=f"{socket.gethostname()}-{os.getpid()}")
     rounds = Rounds(crew, Watch(workshop.claims, settings.lease_s), has_broker=bool(places.broker_url))
     thread = threading.Thread(target=rounds.run, args=(draining,), name="rounds", daemon=True)
@@ -75,6 +77,7 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -
         _wait_for_signal(draining)
     draining.set()
     _wait_for_crew(crew)
+    bell.close()
 
 
 def _wait_for_signal(draining: threading.Event) -> None:
