@@ -7,12 +7,14 @@ import socket
 import time
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from tests.infrastructure.processes import eventually
 from tests.service.house import House, is_problem
 
 JSON = {"Content-Type": "application/json"}
@@ -203,6 +205,11 @@ def test_forms_that_are_none(house: House) -> None:
         is_problem(answer, status)
 
 
+def uploads(house: House) -> list[Path]:
+    """What uploads have on the disk now."""
+    return list((house.folder / "uploads").glob("*/*"))
+
+
 def raw(house: House, request: bytes, wait_s: float = 6.0) -> bytes:
     """Send bytes as they are and give back what comes within the time."""
     with socket.create_connection(("127.0.0.1", house.port), timeout=wait_s) as connection:
@@ -258,7 +265,7 @@ def test_bodies_are_counted_whatever_they_promise(house: House) -> None:
 def test_uploads_are_counted(house: House) -> None:
     answer = house.http.post("/v1/datasets", data={"name": "big"}, files={"file": b"1,2\n" * 1_000_000})
     assert is_problem(answer, 413, "body-too-large")["limit"] == "NUDGE_MAX_UPLOAD_BYTES"
-    assert list((house.folder / "uploads").glob("*/*")) == []
+    assert uploads(house) == []
 
 
 def npy(header: str) -> bytes:
@@ -324,7 +331,7 @@ def test_files_that_are_no_dataset(house: House, name: str) -> None:
     answer = house.http.post("/v1/datasets", data={"name": "bad"}, files=files or {"options": (None, "{}")})
     assert answer.status_code in (400, 413, 422), answer.text
     is_problem(answer, answer.status_code)
-    assert list((house.folder / "uploads").glob("*/*")) == []
+    assert uploads(house) == []
     assert house.http.get("/v1/datasets?name=bad").json()["data"] == []
 
 
@@ -396,10 +403,8 @@ def test_half_a_body_from_a_client_that_leaves(house: House) -> None:
             b"POST /v1/datasets HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
             b'Content-Length: 100000\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n1,2\n'
         )
-    deadline = time.monotonic() + 5
-    while list((house.folder / "uploads").glob("*/*")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        eventually(lambda: bool(uploads(house)), 5, "the upload has begun")
+    eventually(lambda: not uploads(house), 5, "its files are gone")
     assert "Traceback" not in house.server.last_words(100_000)
 
 
