@@ -69,15 +69,21 @@ class Checkpoint:
         """The tensors whose names begin with `prefix`, named by the rest."""
         return {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
 
-    def weights_into(self, network: Network, theta: Array, state: Array) -> None:
-        """Copy parameters and running state into those of a network with the same layers, else raise SpecError."""
-        for vector, pieces, prefix in (theta, network.parameters(), ""), (state, network.state(), "state."):
+    def check_weights(self, network: Network) -> None:
+        """Raise SpecError unless parameters and running state have the shapes of this network."""
+        for pieces, prefix in (network.parameters(), ""), (network.state(), "state."):
             for piece in pieces:
                 tensor = self.tensors.get(prefix + piece.name)
                 if tensor is None or tensor.shape != piece.variable.shape:
                     detail = f"The checkpoint to begin from has other layers: it has no {piece.name} of this shape."
                     raise SpecError([Finding("/from_checkpoint", detail)])
-                piece.of(vector)[...] = tensor
+
+    def weights_into(self, network: Network, theta: Array, state: Array) -> None:
+        """Copy parameters and running state into those of a network with the same layers, else raise SpecError."""
+        self.check_weights(network)
+        for vector, pieces, prefix in (theta, network.parameters(), ""), (state, network.state(), "state."):
+            for piece in pieces:
+                piece.of(vector)[...] = self.tensors[prefix + piece.name]
 
     def to_bytes(self) -> bytes:
         """The safetensors file."""

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core import estimate
+from core.checkpoint import Checkpoint
 from core.estimate import Estimate
+from core.network import Network
 from core.schema import DataSchema
 from core.training_spec import TrainingSpec, ValidationDataset
+from store.blobs import Blobs
 from store.datasets import Datasets
 from store.jobs import Jobs
 
@@ -28,9 +31,10 @@ class TooMuchMemory(Exception):
 class Admission:
     """Knows the shapes of datasets and the limits of the server."""
 
-    def __init__(self, datasets: Datasets, jobs: Jobs, max_memory_bytes: int) -> None:
+    def __init__(self, datasets: Datasets, jobs: Jobs, blobs: Blobs, max_memory_bytes: int) -> None:
         self._datasets = datasets
         self._jobs = jobs
+        self._blobs = blobs
         self._max_memory_bytes = max_memory_bytes
         # A dataset never changes, so its shape is asked for once. That it was deleted by another server is found when
         # the job is stored, because its row refers to the dataset's.
@@ -41,15 +45,18 @@ class Admission:
 
         Raises:
             NotFound: a dataset or checkpoint that it names is not there.
-            SpecError: the spec does not fit the data.
+            SpecError: the spec does not fit the data, or the checkpoint to begin from does not fit the network.
             TooMuchMemory: it fits, but not into memory.
         """
         validation = None
         if isinstance(spec.validation, ValidationDataset):
             validation = self._shape(tenant, spec.validation.dataset)
+        shape = self._shape(tenant, spec.dataset)
+        cost = estimate.check(spec, shape, validation)
         if spec.from_checkpoint is not None:
-            self._jobs.checkpoint(tenant, spec.from_checkpoint)
-        cost = estimate.check(spec, self._shape(tenant, spec.dataset), validation)
+            record = self._jobs.checkpoint(tenant, spec.from_checkpoint)
+            network = Network.trace(spec.network.layers, shape.input_shape)
+            Checkpoint.from_bytes(self._blobs.get(record.blob)).check_weights(network)
         if cost.memory_bytes > self._max_memory_bytes:
             raise TooMuchMemory(cost.memory_bytes, self._max_memory_bytes)
         return cost

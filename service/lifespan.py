@@ -43,7 +43,7 @@ class Services:
         self.datasets = Datasets(self.database, self.blobs)
         self.jobs = Jobs(self.database)
         self.models = Models(self.database, self.blobs)
-        self.admission = Admission(self.datasets, self.jobs, settings.max_memory_bytes)
+        self.admission = Admission(self.datasets, self.jobs, self.blobs, settings.max_memory_bytes)
         self.doorbell = Doorbell(store.broker_url)
         self.broadcast = Broadcast(self.jobs, self.call, settings.heartbeat_s)
         self.predictors = Predictors(self.models, self.call, settings.loaded_models)
@@ -64,6 +64,7 @@ class Services:
 async def opened(settings: ServiceSettings, store: StoreSettings) -> AsyncIterator[Services]:
     """The services while the application runs."""
     services = Services(settings, store)
+    services.doorbell.open()
     try:
         yield services
     finally:

@@ -25,6 +25,11 @@ def test_from_upload_to_prediction(open_house: OpenHouse, database_url: str) -> 
 
     forked = house.submit(dataset, from_checkpoint=house.http.get(f"/v1/jobs/{job}").json()["checkpoint"])
     assert house.http.post(f"/v1/jobs/{forked}/cancel").json()["status"] == "cancelled"
+    other = {"layers": [{"type": "dense", "units": 5}, {"type": "tanh"}, {"type": "dense", "units": 2}]}
+    checkpoint = house.http.get(f"/v1/jobs/{job}").json()["checkpoint"]
+    refused = house.http.post("/v1/jobs", json=house.spec(dataset, from_checkpoint=checkpoint, network=other))
+    is_problem(refused, 422, "invalid-spec")
+    assert refused.json()["errors"][0]["pointer"] == "/from_checkpoint"
     for path in ("/v1/jobs?cursor=MTIzOgA", "/v1/jobs?name=%00", "/v1/jobs?limit=-1"):
         is_problem(house.http.get(path), 422)
     is_problem(house.http.get(f"/v1/jobs/job_{'z' * 26}"), 404)
