@@ -33,6 +33,8 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         microseconds, row_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").split(":")
+        if not row_id.isprintable():  # NUL above all, which PostgreSQL refuses
+            raise BadCursor
         return EPOCH + timedelta(microseconds=int(microseconds)), row_id
     except (ValueError, binascii.Error, OverflowError) as error:
         raise BadCursor from error

@@ -76,7 +76,7 @@ def test_pages_show_every_job_once_newest_first(store: Store) -> None:
     assert store.jobs.page(TENANT, 10, None, status="running").items == []
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "", "é", "AAAA", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk6eA"])
+@pytest.mark.parametrize("cursor", ["nonsense", "", "é", "AAAA", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk6eA", "MTIzOgA"])
 def test_a_made_up_cursor_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(BadCursor):
         store.jobs.page(TENANT, 10, cursor)
