@@ -55,15 +55,20 @@ def in_ms(seconds: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def system(folder: Path, **environment: str) -> Iterator[System]:
-    """A whole system on an empty folder, its server on the first core and this process on the last."""
-    with System(folder, environment=environment) as running:
-        server = _child(running, "service")
+def system(folder: Path) -> Iterator[System]:
+    """A whole system on an empty folder, its server on the first core and this process on the last.
+
+    Its worker is frozen: one that trained what is submitted would share the core of the load.
+    """
+    with System(folder) as running:
+        server, worker = _child(running, "service"), _child(running, "worker")
         server.cpu_affinity([CORES[0]])
         os.sched_setaffinity(0, {CORES[-1]})
+        worker.suspend()
         try:
             yield running
         finally:
+            worker.resume()
             os.sched_setaffinity(0, set(CORES))
 
 
@@ -198,13 +203,11 @@ def main() -> int:
         console.print("job start: a whole warm system")
         with System(folder / "start") as running:
             result["start"] = asyncio.run(starts(port(running), arguments.repeats))
-        # A worker that trains what is submitted would share the core of the load: here nobody takes the jobs.
-        idle = {"NUDGE_OVERDUE_S": "3600", "BROKER_URL": "redis://127.0.0.1:1/0"}
         console.print("submits: nobody takes the jobs")
-        with system(folder / "submit", **idle) as running:
+        with system(folder / "submit") as running:
             result["submit"] = asyncio.run(submits(port(running), arguments.seconds, 16))
         console.print("events: 50 followers of one job")
-        with system(folder / "events", **idle) as running:
+        with system(folder / "events") as running:
             result["events"] = asyncio.run(
                 streams(running, folder / "events", arguments.seconds, clients=50, rows_per_s=200)
             )

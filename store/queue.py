@@ -6,6 +6,8 @@ that have waited too long, and of ten equal messages nine find nothing to claim.
 
 import queue
 import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 QUEUE = "nudge"
 TASK = "nudge.train"
+SILENCE_S = 1.0  # after a bell that could not be rung
+PAUSE_S = 0.02  # between two bells: publishing costs a millisecond, and a woken worker empties the queue anyway
+CROWD = 64  # bells that may wait; more would wake nobody who is not awake by then
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +60,9 @@ def celery_app(broker_url: str) -> "Celery":
 class Doorbell:
     """Rings from a thread of its own: a frozen broker never holds up a request. Without a broker it is silent."""
 
-    def __init__(self, broker_url: str, capacity: int = 10_000) -> None:
+    def __init__(self, broker_url: str) -> None:
         self._broker_url = broker_url
-        self._waiting: queue.Queue[str | None] = queue.Queue(capacity)
+        self._waiting: queue.Queue[str | None] = queue.Queue(CROWD)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -66,10 +71,8 @@ class Doorbell:
         if not self._broker_url:
             return
         self.open()
-        try:
+        with suppress(queue.Full):
             self._waiting.put_nowait(job_id)
-        except queue.Full:
-            log.warning("doorbell.full", job=job_id)
 
     def open(self) -> None:
         """Have the thread ready, so that the first bell rings as soon as any other."""
@@ -89,9 +92,14 @@ class Doorbell:
 
     def _run(self) -> None:
         app: Any = celery_app(self._broker_url)
+        silent_until = 0.0
         while (job_id := self._waiting.get()) is not None:
+            if time.monotonic() < silent_until:
+                continue  # the broker is away: trying for each job would only heat the room
             try:
                 app.send_task(TASK, args=[job_id], queue=QUEUE, retry=False, ignore_result=True)
+                time.sleep(PAUSE_S)
             except Exception as error:
+                silent_until = time.monotonic() + SILENCE_S
                 log.warning("doorbell.silent", job=job_id, error=str(error))
         app.close()
