@@ -1,6 +1,7 @@
 """What the process opens when it starts and closes when it stops; nothing opens at import."""
 
 import asyncio
+import gc
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -65,6 +66,9 @@ async def opened(settings: ServiceSettings, store: StoreSettings) -> AsyncIterat
     """The services while the application runs."""
     services = Services(settings, store)
     services.doorbell.open()
+    # What stands now stands until the end: the collector need not walk through the whole application again and again.
+    gc.collect()
+    gc.freeze()
     try:
         yield services
     finally:

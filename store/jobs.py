@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from core.estimate import Estimate
 from core.training_spec import TrainingSpec
 from store import tables
 from store.database import Database
-from store.errors import IllegalMove, KeyReused, NotFound, Unavailable
+from store.errors import IllegalMove, KeyInProgress, KeyReused, NotFound, Unavailable
 from store.ids import PREFIXES, new_id
 from store.lifecycle import OVER, Status
 from store.moves import move, notice, record_events
@@ -22,6 +23,8 @@ from store.records import CheckpointRecord, Event, JobRecord, checkpoint_record,
 job = tables.job
 # One constant statement with every column given is compiled once; that halves the time of a submit.
 INSERT = insert(job).returning(job)
+TAKE_KEY = postgresql.insert(tables.idempotency).on_conflict_do_nothing()
+TAKE_KEY_SQLITE = sqlite.insert(tables.idempotency).on_conflict_do_nothing()
 NOTHING_YET = {column.name: None for column in job.columns if column.nullable}
 
 
@@ -31,6 +34,10 @@ class Idempotency:
 
     key: str
     fingerprint: str
+
+
+class _KeyTaken(Exception):
+    """Another job has this key; the transaction that noticed is rolled back."""
 
 
 @dataclass(frozen=True)
@@ -86,46 +93,53 @@ class Jobs:
         }
         try:
             with self.database.transaction() as connection:
-                if idempotency is not None and (earlier := self._replay(connection, tenant, idempotency)):
-                    return Submission(earlier, replayed=True)
                 if spec.from_checkpoint is not None:
                     values["start_blob"] = self._checkpoint(connection, tenant, spec.from_checkpoint).blob
                 row = connection.execute(INSERT, values).one()
                 record_events(connection, tenant, job_id, 1, [("queued", {"name": name})], now)
                 if idempotency is not None:
-                    key = {"tenant_id": tenant, "key": idempotency.key, "fingerprint": idempotency.fingerprint}
-                    connection.execute(insert(tables.idempotency), key | {"job_id": job_id, "created_at": now})
+                    self._take_key(connection, tenant, idempotency, job_id, now)
                 return Submission(job_record(row), replayed=False)
+        except _KeyTaken:
+            assert idempotency is not None
+            return Submission(self._replay(tenant, idempotency), replayed=True)
         except IntegrityError as error:
-            return self._after_collision(tenant, spec, idempotency, error)
+            raise self._gone(tenant, spec) from error
 
-    def _replay(self, connection: Connection, tenant: str, idempotency: Idempotency) -> JobRecord | None:
+    def _take_key(
+        self, connection: Connection, tenant: str, idempotency: Idempotency, job_id: str, now: datetime
+    ) -> None:
+        """Write the key, or raise _KeyTaken; waits for a transaction that is writing the same one."""
+        statement = TAKE_KEY_SQLITE if self.database.is_sqlite else TAKE_KEY
+        key = {"tenant_id": tenant, "key": idempotency.key, "fingerprint": idempotency.fingerprint}
+        if connection.execute(statement, key | {"job_id": job_id, "created_at": now}).rowcount == 0:
+            raise _KeyTaken
+
+    def _replay(self, tenant: str, idempotency: Idempotency) -> JobRecord:
+        """The job that the first request with this key made."""
         keys = tables.idempotency
         query = (
             select(job, keys.c.fingerprint.label("key_fingerprint"))
             .join(keys, keys.c.job_id == job.c.id)
             .where(keys.c.tenant_id == tenant, keys.c.key == idempotency.key)
         )
-        row = connection.execute(query).one_or_none()
+        with self.database.reading() as connection:
+            row = connection.execute(query).one_or_none()
         if row is None:
-            return None
+            raise KeyInProgress  # its job was deleted in this very moment
         if row.key_fingerprint != idempotency.fingerprint:
             raise KeyReused
         return job_record(row)
 
-    def _after_collision(
-        self, tenant: str, spec: TrainingSpec, idempotency: Idempotency | None, error: IntegrityError
-    ) -> Submission:
-        """Either a request with the same key was faster, or a dataset went away meanwhile."""
+    def _gone(self, tenant: str, spec: TrainingSpec) -> NotFound | Unavailable:
+        """Which of the datasets that the spec names went away meanwhile."""
+        wanted = [spec.dataset, (spec.model_dump().get("validation") or {}).get("dataset")]
+        table = tables.dataset
         with self.database.reading() as connection:
-            if idempotency is not None and (earlier := self._replay(connection, tenant, idempotency)):
-                return Submission(earlier, replayed=True)
-            wanted = [spec.dataset, (spec.model_dump().get("validation") or {}).get("dataset")]
-            found = set(connection.scalars(select(tables.dataset.c.id).where(tables.dataset.c.id.in_(wanted))))
-        for dataset_id in wanted:
-            if dataset_id is not None and dataset_id not in found:
-                raise NotFound("dataset", dataset_id) from error
-        raise Unavailable("two requests collided") from error
+            query = select(table.c.id).where(table.c.tenant_id == tenant, table.c.id.in_(wanted))
+            found = set(connection.scalars(query))
+        missing = [name for name in wanted if name is not None and name not in found]
+        return NotFound("dataset", missing[0]) if missing else Unavailable("two requests collided")
 
     def get(self, tenant: str, job_id: str) -> JobRecord:
         """One job; raises NotFound."""

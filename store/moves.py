@@ -14,6 +14,7 @@ from store import tables
 from store.lifecycle import NOTICES, OVER, TRANSITIONS, Status
 
 job = tables.job
+INSERT_EVENT = insert(tables.event)  # one constant statement is compiled once
 
 
 def move(
@@ -86,7 +87,7 @@ def record_events(
     """Write events whose last one has `last_number`, which the job row already counts."""
     first = last_number - len(events) + 1
     connection.execute(
-        insert(tables.event),
+        INSERT_EVENT,
         [
             {
                 "job_id": job_id,
