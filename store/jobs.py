@@ -23,8 +23,8 @@ from store.records import CheckpointRecord, Event, JobRecord, checkpoint_record,
 job = tables.job
 # One constant statement with every column given is compiled once; that halves the time of a submit.
 INSERT = insert(job).returning(job)
-TAKE_KEY = postgresql.insert(tables.idempotency).on_conflict_do_nothing()
-TAKE_KEY_SQLITE = sqlite.insert(tables.idempotency).on_conflict_do_nothing()
+TAKE_KEY = postgresql.insert(tables.idempotency).on_conflict_do_nothing().returning(tables.idempotency.c.key)
+TAKE_KEY_SQLITE = sqlite.insert(tables.idempotency).on_conflict_do_nothing().returning(tables.idempotency.c.key)
 NOTHING_YET = {column.name: None for column in job.columns if column.nullable}
 
 
@@ -112,7 +112,7 @@ class Jobs:
         """Write the key, or raise _KeyTaken; waits for a transaction that is writing the same one."""
         statement = TAKE_KEY_SQLITE if self.database.is_sqlite else TAKE_KEY
         key = {"tenant_id": tenant, "key": idempotency.key, "fingerprint": idempotency.fingerprint}
-        if connection.execute(statement, key | {"job_id": job_id, "created_at": now}).rowcount == 0:
+        if connection.execute(statement, key | {"job_id": job_id, "created_at": now}).first() is None:
             raise _KeyTaken
 
     def _replay(self, tenant: str, idempotency: Idempotency) -> JobRecord:
