@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.settings import ServiceSettings
+from service.wire import ProblemProtocol
 from store.environment import read_settings
 from store.settings import StoreSettings
 
@@ -40,7 +41,7 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=ProblemProtocol,
         ws="none",
         workers=1,
         log_level=settings.log_level,

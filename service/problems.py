@@ -22,6 +22,7 @@ from service.lanes import Busy
 from service.problem_details import Members, Problem, respond
 from service.strict_json import MalformedJson, RefusedJson
 from service.uploads import MalformedForm
+from service.wire import MALFORMED_REQUEST
 from store import errors
 
 logger = logging.getLogger("nudge.service")
@@ -191,7 +192,7 @@ UNEXPECTED = Problem(
 
 def documented() -> dict[str, Problem]:
     """Every kind of problem that this server sends, by slug."""
-    everything = (*PROBLEMS.values(), *ROUTING.values(), UNEXPECTED)
+    everything = (*PROBLEMS.values(), *ROUTING.values(), MALFORMED_REQUEST, UNEXPECTED)
     return {problem.slug: problem for problem in everything}
 
 

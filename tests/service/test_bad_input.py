@@ -244,6 +244,8 @@ def test_a_length_that_promises_less_than_comes(house: House) -> None:
 def test_lengths_that_are_none(house: House, length: bytes) -> None:
     answer = raw(house, HEAD + b"Content-Length: " + length + b"\r\n\r\n{}")
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 413"))
+    assert b"application/problem+json" in answer
+    assert house.http.get("/livez").status_code == 200
 
 
 def test_a_length_beyond_the_limit_is_refused_before_the_body(house: House) -> None:
