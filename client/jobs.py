@@ -82,7 +82,22 @@ class Job:
 
     def cancel(self) -> "Job":
         """Ask the job to stop; what it learned so far stays in its checkpoints."""
-        answer = self._transport.post(f"/v1/jobs/{self.id}/cancel", key=new_key())
+        return self._move("cancel")
+
+    def pause(self) -> "Job":
+        """Ask the job to stop until it is resumed; a running one keeps a checkpoint first."""
+        return self._move("pause")
+
+    def resume(self) -> "Job":
+        """Let a paused job go on from its last checkpoint."""
+        return self._move("resume")
+
+    def retry(self) -> "Job":
+        """Let a failed job go on from its last checkpoint."""
+        return self._move("retry")
+
+    def _move(self, name: str) -> "Job":
+        answer = self._transport.post(f"/v1/jobs/{self.id}/{name}", key=new_key())
         self.record, self._etag = JobRecord.model_validate_json(answer.content), None
         return self
 

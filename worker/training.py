@@ -118,7 +118,7 @@ class Training:
                 message: Message = pipe.recv()
             except (EOFError, ConnectionResetError) as error:
                 raise self._lost(process) from error
-            return self._take(message)
+            return self._take(message, pipe)
         if ready:
             raise self._lost(process)
         return False
@@ -130,13 +130,13 @@ class Training:
         hint = "; it may have run out of memory" if code == -9 else ""
         return TrainerLost(f"the training process died ({cause}{hint})")
 
-    def _take(self, message: Message) -> bool:
+    def _take(self, message: Message, pipe: Connection) -> bool:
         self.moved = time.monotonic()
         if isinstance(message, Stepped):
             self.progress = message.progress
             return False
         if isinstance(message, Reported):
-            return self._obey(self._report(message))
+            return self._obey(self._report(message), pipe)
         if isinstance(message, Stopped):
             self._persist(lambda: self.claims.end(self.claim, self.stop_move))
             self.workshop.bell.ring(self.claim.job_id)  # a released job is for another worker, now
@@ -203,12 +203,12 @@ class Training:
             return self._obey(orders, pipe)
         return False
 
-    def _obey(self, orders: Orders, pipe: Connection | None = None) -> bool:
+    def _obey(self, orders: Orders, pipe: Connection) -> bool:
         """Cancel at once; pause once the trainer has brought its checkpoint."""
         if orders.cancel:
             self._persist(lambda: self.claims.end(self.claim, "cancel"))
             return True
-        if orders.pause and pipe is not None:
+        if orders.pause:
             self._stop(pipe, "pause")
         return False
 

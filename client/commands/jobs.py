@@ -6,13 +6,14 @@ import click
 
 from client.commands.watching import watch as watch_job
 from client.display import line_of, number, percent, said
+from client.jobs import Job
 from client.schemas import JobRecord
 from client.terminal import Terminal, connected, pass_terminal
 
 
 @click.group()
 def jobs() -> None:
-    """See, watch and stop training jobs."""
+    """See, watch, stop and go on with training jobs."""
 
 
 @jobs.command("list")
@@ -73,12 +74,41 @@ def watch(terminal: Terminal, job: str) -> int:
 @pass_terminal
 def cancel(terminal: Terminal, job: str) -> None:
     """Stop a job; what it has learned stays in its checkpoints."""
-    found = terminal.client().jobs.get(job).cancel()
+    _say(terminal, terminal.client().jobs.get(job).cancel(), "asked to stop")
+
+
+@jobs.command()
+@click.argument("job")
+@connected
+@pass_terminal
+def pause(terminal: Terminal, job: str) -> None:
+    """Stop a job until it is resumed; a running one keeps a checkpoint first."""
+    _say(terminal, terminal.client().jobs.get(job).pause(), "asked to pause")
+
+
+@jobs.command()
+@click.argument("job")
+@connected
+@pass_terminal
+def resume(terminal: Terminal, job: str) -> None:
+    """Let a paused job go on from its last checkpoint."""
+    _say(terminal, terminal.client().jobs.get(job).resume())
+
+
+@jobs.command()
+@click.argument("job")
+@connected
+@pass_terminal
+def retry(terminal: Terminal, job: str) -> None:
+    """Let a failed job go on from its last checkpoint."""
+    _say(terminal, terminal.client().jobs.get(job).retry())
+
+
+def _say(terminal: Terminal, job: Job, while_running: str = "running") -> None:
     if terminal.json:
-        terminal.document(found.record.to_json())
+        terminal.document(job.record.to_json())
     else:
-        over = found.status == "cancelled"
-        terminal.out.print(f"{found.id} is {'cancelled' if over else 'asked to stop'}.")
+        terminal.out.print(f"{job.id} is {while_running if job.status == 'running' else job.status}.")
 
 
 @jobs.command()

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from client import Client, Dataset
@@ -151,3 +152,21 @@ def test_interrupting_the_watcher_leaves_the_job_alone(url: str, nudge: Client, 
     cancelled = subprocess.run(command("jobs", "cancel", job.id), cwd=ROOT, check=True, capture_output=True, text=True)
     assert job.id in cancelled.stdout
     assert job.wait(20).status == "cancelled"
+
+
+def test_a_job_is_paused_and_goes_on(run: Run, nudge: Client, digits: Dataset) -> None:
+    network = ["flatten", {"type": "dense", "units": 10}, "sigmoid"]
+    job = nudge.train(dataset=digits, network=network, loss="quadratic", epochs=100_000)
+    next(iter(job.epochs()))
+    assert run("jobs", "pause", job.id).stdout == f"{job.id} is asked to pause.\n"
+    deadline = time.monotonic() + 20
+    while job.refresh().status != "paused":
+        assert time.monotonic() < deadline, job.status
+    reached = job.record.progress.epoch
+    assert run("jobs", "resume", job.id).stdout == f"{job.id} is queued.\n"
+    next(epoch for epoch in job.epochs() if epoch.epoch > reached)
+    run("jobs", "cancel", job.id)
+    assert job.wait(20).status == "cancelled"
+    refused = run("jobs", "retry", job.id)
+    assert refused.returncode == 4
+    assert "cancelled cannot retry" in " ".join(refused.stderr.split())

@@ -116,7 +116,7 @@ class Plant:
             "DATABASE_URL": self.database_url,
             "BROKER_URL": self.broker_url,
             "NUDGE_LEASE_S": str(LEASE_S),
-            "NUDGE_RENEW_S": "0.5",
+            "NUDGE_RENEW_S": "1.5",  # longer than a report: orders must come through those too
             "NUDGE_RESCUE_S": "0.5",
             "NUDGE_CONCURRENCY": "1",
             "NUDGE_GIVE_WAY": "false",  # the tests themselves keep the processors busy

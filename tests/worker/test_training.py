@@ -144,7 +144,7 @@ def test_cancel_stops_a_running_job_soon(plant: Plant) -> None:
 
 def test_pause_keeps_a_checkpoint_and_resume_goes_on_from_it(plant: Plant) -> None:
     with plant.worker():
-        hit = plant.submit(**LONG)
+        hit = plant.submit(epochs=800)
         plant.wait(hit, lambda job: job.epoch >= 1)
         plant.jobs.pause(TENANT, hit)
         paused = plant.wait(hit, lambda job: job.status != "running", timeout_s=5)
@@ -152,7 +152,7 @@ def test_pause_keeps_a_checkpoint_and_resume_goes_on_from_it(plant: Plant) -> No
         plant.jobs.resume(TENANT, hit)
         plant.bell.ring(hit)
         job = plant.wait_over(hit)
-        calm = plant.submit(**LONG)
+        calm = plant.submit(epochs=800)
         plant.wait_over(calm)
     assert (job.status, job.attempt) == ("succeeded", 2)
     assert plant.digest(hit) == plant.digest(calm)
