@@ -24,8 +24,15 @@ def make_app(broker_url: str, crew: Crew) -> Celery:
 def run(app: Celery, concurrency: int, draining: threading.Event, log_level: str) -> None:
     """Run Celery until SIGTERM; the trainings are asked to checkpoint and release as soon as it comes."""
 
+    asked = False
+
     def drain(**_: Any) -> None:
-        draining.set()
+        # This runs inside a signal handler, which a second signal may interrupt: an Event is set once, or it would
+        # wait for itself.
+        nonlocal asked
+        if not asked:
+            asked = True
+            draining.set()
 
     signals.worker_shutting_down.connect(drain, weak=False)
     app.worker_main(

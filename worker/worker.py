@@ -3,12 +3,15 @@
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
 import tempfile
 import threading
+import time
 from multiprocessing import forkserver
+from multiprocessing.util import Finalize
 from typing import Any
 
 import structlog
@@ -46,17 +49,20 @@ def run_worker() -> int:
     except Unavailable as error:
         log.error("database.unavailable", detail=error.reason)
         return 1
-    with tempfile.TemporaryDirectory(prefix="nudge-", dir=_short_folder()) as folder:
-        tempfile.tempdir = folder  # where multiprocessing puts its sockets
-        _work(settings, places, database)
+    _keep_sockets_in_a_short_folder()
+    _work(settings, places, database)
     database.dispose()
     log.info("worker.stopped")
     return 0
 
 
-def _short_folder() -> str | None:
-    """A place for sockets, whose paths the kernel limits to about a hundred characters; None for the usual one."""
-    return "/tmp" if len(tempfile.gettempdir()) > LONGEST_FOLDER and os.access("/tmp", os.W_OK) else None  # noqa: S108
+def _keep_sockets_in_a_short_folder() -> None:
+    """The kernel limits a socket's path to about a hundred characters, which a long TMPDIR exceeds."""
+    too_long = len(tempfile.gettempdir()) > LONGEST_FOLDER and os.access("/tmp", os.W_OK)  # noqa: S108
+    folder = tempfile.mkdtemp(prefix="nudge-", dir="/tmp" if too_long else None)  # noqa: S108
+    tempfile.tempdir = folder
+    # Removed last of all, behind what multiprocessing itself keeps in it.
+    Finalize(None, shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, exitpriority=-200)
 
 
 def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -> None:
@@ -74,20 +80,23 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -
     if places.broker_url:
         app.run(app.make_app(places.broker_url, crew), settings.concurrency, draining, settings.log_level)
     else:
-        _wait_for_signal(draining)
+        _wait_for_signal()
     draining.set()
     _wait_for_crew(crew)
     bell.close()
 
 
-def _wait_for_signal(draining: threading.Event) -> None:
+def _wait_for_signal() -> None:
+    asked = False
+
     def drain(_number: int, _frame: Any) -> None:
-        draining.set()
+        nonlocal asked
+        asked = True  # no more than that: a handler must not wait for a lock that it interrupted
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, drain)
-    while not draining.wait(1.0):
-        pass
+    while not asked:
+        time.sleep(0.1)
 
 
 def _wait_for_crew(crew: Crew) -> None:
