@@ -24,12 +24,11 @@ from service.dependencies import (
     Tenant,
     json_body,
 )
-from service.lifespan import Services
 from service.openapi import JSON_BODY, document_body, refuses
 from store.errors import BadCursor, IllegalMove, KeyInProgress, KeyReused, NotFound
-from store.jobs import Idempotency, Submission
 from store.lifecycle import Status
 from store.records import JobRecord
+from store.submissions import Idempotency, NewJob
 
 router = APIRouter(tags=["jobs"])
 LONGEST_WAIT_S = 60
@@ -149,10 +148,10 @@ async def submit_job(
     """Checked against the dataset at the door: shapes, targets and memory. With an `Idempotency-Key` header the same
     request may be sent again without making a second job."""
     idempotency = _idempotency(request, spec)
+    estimate = await services.call(services.admission.admit, tenant, spec)
     if validate_only:
-        estimate = await services.call(services.admission.admit, tenant, spec)
         return answer(DryRun(spec=spec.model_dump(mode="json"), estimate=estimate))
-    submission = await services.write(_submit, services, tenant, spec, idempotency)
+    submission = await services.submissions.submit(NewJob(tenant, spec, estimate, idempotency))
     job = submission.job
     if not submission.replayed:
         services.doorbell.ring(job.id)
@@ -160,10 +159,6 @@ async def submit_job(
     if submission.replayed:
         headers["Idempotent-Replayed"] = "true"
     return answer(JobView.of(job), 202, headers)
-
-
-def _submit(services: Services, tenant: str, spec: TrainingSpec, idempotency: Idempotency | None) -> Submission:
-    return services.jobs.submit(tenant, spec, services.admission.admit(tenant, spec), idempotency)
 
 
 def _idempotency(request: Request, spec: TrainingSpec) -> Idempotency | None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from service.admission import Admission
 from service.broadcast import Broadcast
+from service.group_commit import GroupCommit
 from service.lanes import Lane
 from service.predictors import Predictors
 from service.settings import ServiceSettings
@@ -20,10 +21,12 @@ from store.jobs import Jobs
 from store.models import Models
 from store.queue import Doorbell
 from store.settings import StoreSettings
+from store.submissions import NewJob, Submission
 
 THREADS = 12  # as many as the database has connections
 COMPUTERS = 2  # each keeps a workspace for each model that it meets
 COMPUTING_S = 20.0
+LARGEST_GROUP = 32
 PATIENCE_S = 0.8  # with the store's own 4 s, an outage is told within 5 s
 
 
@@ -43,6 +46,7 @@ class Services:
         self.blobs = Blobs(self.database, store.blobs, store.cache)
         self.datasets = Datasets(self.database, self.blobs)
         self.jobs = Jobs(self.database)
+        self.submissions = GroupCommit(self._write_jobs, LARGEST_GROUP)
         self.models = Models(self.database, self.blobs)
         self.admission = Admission(self.datasets, self.jobs, self.blobs, settings.max_memory_bytes)
         self.doorbell = Doorbell(store.broker_url)
@@ -50,6 +54,9 @@ class Services:
         self.predictors = Predictors(self.models, self.call, settings.loaded_models)
         folder = store.data.absolute() / "uploads" / f"{os.getpid()}-{secrets.token_hex(4)}"
         self.uploads = Uploads(folder, settings.max_uploads)
+
+    async def _write_jobs(self, group: list[NewJob]) -> list[Submission | Exception]:
+        return await self.write(self.jobs.submit_all, group)
 
     async def close(self) -> None:
         """Close everything, in an order in which nothing misses what it needs."""

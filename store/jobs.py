@@ -1,51 +1,25 @@
 """Jobs as their owner sees them: submit, look, list, cancel, pause, resume, retry, delete."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Select, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from core.estimate import Estimate
 from core.training_spec import TrainingSpec
 from store import tables
 from store.database import Database
-from store.errors import IllegalMove, KeyInProgress, KeyReused, NotFound, Unavailable
-from store.ids import PREFIXES, new_id
+from store.errors import IllegalMove, KeyInProgress, NotFound, StoreError, Unavailable
 from store.lifecycle import OVER, Status
-from store.moves import move, notice, record_events
+from store.moves import move, notice
 from store.pages import Page, read_page
 from store.records import CheckpointRecord, Event, JobRecord, checkpoint_record, event_record, job_record
+from store.submissions import Idempotency, NewJob, Submission, submit_group
 
 job = tables.job
-# One constant statement with every column given is compiled once; that halves the time of a submit.
-INSERT = insert(job).returning(job)
-TAKE_KEY = postgresql.insert(tables.idempotency).on_conflict_do_nothing().returning(tables.idempotency.c.key)
-TAKE_KEY_SQLITE = sqlite.insert(tables.idempotency).on_conflict_do_nothing().returning(tables.idempotency.c.key)
-NOTHING_YET = {column.name: None for column in job.columns if column.nullable}
-
-
-@dataclass(frozen=True)
-class Idempotency:
-    """A client's key for one request, and the digest of what it asked."""
-
-    key: str
-    fingerprint: str
-
-
-class _KeyTaken(Exception):
-    """Another job has this key; the transaction that noticed is rolled back."""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A job that was accepted; `replayed` says that an earlier request with the same key made it."""
-
-    job: JobRecord
-    replayed: bool
+TRIES = 3  # a group that collides with another transaction looks again, and then sees what that one wrote
 
 
 class Jobs:
@@ -61,85 +35,39 @@ class Jobs:
 
         Raises:
             KeyReused: the key came before with another request.
+            KeyInProgress: another request with the key is being accepted.
             NotFound: the dataset, or the checkpoint to begin from, is not there (any more).
         """
-        job_id, now = new_id("job"), datetime.now(UTC)
-        name = spec.name or "job-" + job_id.removeprefix(PREFIXES["job"])[-8:]
-        stored = spec.model_dump(mode="json") | {"name": name}
-        validation = stored.get("validation") or {}
-        values = NOTHING_YET | {
-            "id": job_id,
-            "tenant_id": tenant,
-            "kind": "train",
-            "name": name,
-            "status": str(Status.QUEUED),
-            "spec": stored,
-            "spec_version": spec.spec_version,
-            "estimate": estimate.model_dump(mode="json"),
-            "priority": spec.priority,
-            "dataset_id": spec.dataset,
-            "validation_dataset_id": validation.get("dataset"),
-            "attempt": 0,
-            "fruitless_attempts": 0,
-            "heartbeat": 0,
-            "cancel_requested": False,
-            "pause_requested": False,
-            "epoch": 0,
-            "epochs": spec.epochs,
-            "fraction": 0.0,
-            "last_event": 1,
-            "created_at": now,
-            "queued_at": now,
-        }
+        [outcome] = self._submit_together([NewJob(tenant, spec, estimate, idempotency)])
+        if isinstance(outcome, StoreError):
+            raise outcome
+        return outcome
+
+    def submit_all(self, group: Sequence[NewJob]) -> list[Submission | Exception]:
+        """Accept many jobs in one transaction; each one's outcome is what `submit` would return or raise.
+
+        Raises:
+            Unavailable: nothing was stored.
+        """
         try:
-            with self.database.transaction() as connection:
-                if spec.from_checkpoint is not None:
-                    values["start_blob"] = self._checkpoint(connection, tenant, spec.from_checkpoint).blob
-                row = connection.execute(INSERT, values).one()
-                record_events(connection, tenant, job_id, 1, [("queued", {"name": name})], now)
-                if idempotency is not None:
-                    self._take_key(connection, tenant, idempotency, job_id, now)
-                return Submission(job_record(row), replayed=False)
-        except _KeyTaken:
-            assert idempotency is not None
-            return Submission(self._replay(tenant, idempotency), replayed=True)
-        except IntegrityError as error:
-            raise self._gone(tenant, spec) from error
+            return [*self._submit_together(group)]
+        except Unavailable:
+            raise
+        except Exception:
+            # What no look foresees is the fault of one, and alone it harms nobody else.
+            return [self._submit_alone(new) for new in group]
 
-    def _take_key(
-        self, connection: Connection, tenant: str, idempotency: Idempotency, job_id: str, now: datetime
-    ) -> None:
-        """Write the key, or raise _KeyTaken; waits for a transaction that is writing the same one."""
-        statement = TAKE_KEY_SQLITE if self.database.is_sqlite else TAKE_KEY
-        key = {"tenant_id": tenant, "key": idempotency.key, "fingerprint": idempotency.fingerprint}
-        if connection.execute(statement, key | {"job_id": job_id, "created_at": now}).first() is None:
-            raise _KeyTaken
+    def _submit_together(self, group: Sequence[NewJob]) -> list[Submission | StoreError]:
+        for _ in range(TRIES):
+            with suppress(IntegrityError), self.database.transaction() as connection:
+                return submit_group(connection, group)
+        raise KeyInProgress if any(new.idempotency for new in group) else Unavailable("two requests collided")
 
-    def _replay(self, tenant: str, idempotency: Idempotency) -> JobRecord:
-        """The job that the first request with this key made."""
-        keys = tables.idempotency
-        query = (
-            select(job, keys.c.fingerprint.label("key_fingerprint"))
-            .join(keys, keys.c.job_id == job.c.id)
-            .where(keys.c.tenant_id == tenant, keys.c.key == idempotency.key)
-        )
-        with self.database.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            raise KeyInProgress  # its job was deleted in this very moment
-        if row.key_fingerprint != idempotency.fingerprint:
-            raise KeyReused
-        return job_record(row)
-
-    def _gone(self, tenant: str, spec: TrainingSpec) -> NotFound | Unavailable:
-        """Which of the datasets that the spec names went away meanwhile."""
-        wanted = [spec.dataset, (spec.model_dump().get("validation") or {}).get("dataset")]
-        table = tables.dataset
-        with self.database.reading() as connection:
-            query = select(table.c.id).where(table.c.tenant_id == tenant, table.c.id.in_(wanted))
-            found = set(connection.scalars(query))
-        missing = [name for name in wanted if name is not None and name not in found]
-        return NotFound("dataset", missing[0]) if missing else Unavailable("two requests collided")
+    def _submit_alone(self, new: NewJob) -> Submission | Exception:
+        try:
+            return self._submit_together([new])[0]
+        except Exception as error:
+            return error
 
     def get(self, tenant: str, job_id: str) -> JobRecord:
         """One job; raises NotFound."""

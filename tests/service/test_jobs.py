@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.service.house import House, is_problem
+from tests.service.house import TENANT, House, is_problem
 
 
 def test_submit_answers_with_the_job_as_it_will_run(house: House, dataset: str) -> None:
@@ -54,6 +54,38 @@ def test_a_key_used_sixteen_times_at_once_makes_one_job(house: House, dataset: s
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert len(house.http.get("/v1/jobs?name=at-once").json()["data"]) == 1
+
+
+def test_fifty_at_once_with_good_and_bad_among_them(house: House, dataset: str) -> None:
+    """Ten of a kind: plain, one key twice, one key for two requests, a dataset that is not there."""
+
+    def submit(number: int) -> httpx.Response:
+        turn, kind = divmod(number, 5)
+        key = {} if kind in (0, 4) else {"Idempotency-Key": f"crowd-{turn}"}
+        spec = house.spec(dataset if kind < 4 else "ds_" + "0" * 26, name="crowd", seed=int(kind == 3))
+        return httpx.post(f"{house.url}/v1/jobs", json=spec, headers=key, timeout=20)
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(submit, range(50)))
+    for turn in range(10):
+        plain, first, again, other, lost = answers[turn * 5 : turn * 5 + 5]
+        assert plain.status_code == 202
+        is_problem(lost, 404, "not-found")
+        # Whichever came first has the key: the two that are alike, or the one that is not.
+        if other.status_code == 202:
+            is_problem(first, 422, "key-reused")
+            is_problem(again, 422, "key-reused")
+        else:
+            is_problem(other, 422, "key-reused")
+            assert first.status_code == again.status_code == 202
+            assert first.json() == again.json()
+            assert ("idempotent-replayed" in first.headers) != ("idempotent-replayed" in again.headers)
+    made = {answer.json()["id"] for answer in answers if answer.status_code == 202}
+    assert len(made) == 20
+    assert {job["id"] for job in house.http.get("/v1/jobs?name=crowd&limit=200").json()["data"]} == made
+    for job in made:
+        events = house.jobs.events(TENANT, job)
+        assert [(event.number, event.type) for event in events] == [(1, "queued")]
 
 
 def test_unknown_datasets_and_checkpoints(house: House, dataset: str) -> None:

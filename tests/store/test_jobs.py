@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from store.errors import BadCursor, IllegalMove, InUse, KeyReused, NotFound
-from store.jobs import Idempotency, Submission
+from store.submissions import Idempotency, Submission
 from tests.store.conftest import ESTIMATE, TENANT, Store
 
 
