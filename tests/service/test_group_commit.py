@@ -33,7 +33,7 @@ def test_what_waits_is_written_together_and_in_order() -> None:
         assert await commit.submit(8) == "wrote 8"
         assert journal.groups[-1] == [8]
 
-    asyncio.run(scene())
+    asyncio.run(asyncio.wait_for(scene(), 5))
 
 
 def test_one_that_is_refused_or_goes_away_does_not_disturb_the_others() -> None:
@@ -49,7 +49,7 @@ def test_one_that_is_refused_or_goes_away_does_not_disturb_the_others() -> None:
             await refused
         assert journal.groups == [[1, -2, 3, 4]]
 
-    asyncio.run(scene())
+    asyncio.run(asyncio.wait_for(scene(), 5))
 
 
 def test_when_a_group_fails_everyone_who_waits_hears_it_and_later_ones_are_written() -> None:
@@ -64,4 +64,4 @@ def test_when_a_group_fails_everyone_who_waits_hears_it_and_later_ones_are_writt
         journal.shut = False
         assert await commit.submit(7) == "wrote 7"
 
-    asyncio.run(scene())
+    asyncio.run(asyncio.wait_for(scene(), 5))

@@ -1,11 +1,12 @@
 """New jobs in groups: one transaction for all, an outcome for each."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, delete, text
+from sqlalchemy import Connection, delete, event, text
 
 from core.estimate import Estimate
 from store import tables
@@ -22,6 +23,18 @@ def new(store: Store, key: str | None = None, fingerprint: str = "sha256:a", **c
 def accepted(outcome: object) -> Submission:
     assert isinstance(outcome, Submission), outcome
     return outcome
+
+
+@contextmanager
+def transactions(database: Database) -> Iterator[list[str]]:
+    """How each transaction within the block ended."""
+    ends: list[str] = []
+    listeners = [(end, lambda _, end=end: ends.append(end)) for end in ("commit", "rollback")]
+    for end, listener in listeners:
+        event.listen(database.engine, end, listener)
+    yield ends
+    for end, listener in listeners:
+        event.remove(database.engine, end, listener)
 
 
 def job_ids(store: Store, tenant: str = TENANT) -> set[str]:
@@ -41,7 +54,9 @@ def test_each_job_of_a_group_has_its_own_outcome(store: Store) -> None:
         new(store, "fresh", name="keyed"),
         new(store, validation={"dataset": store.dataset.id}, name="validated"),
     ]
-    outcomes = store.jobs.submit_all(group)
+    with transactions(store.database) as ends:
+        outcomes = store.jobs.submit_all(group)
+    assert ends == ["commit"]
     refused = [(type(outcome), str(outcome)) for outcome in outcomes if isinstance(outcome, Exception)]
     assert refused == [
         (NotFound, "There is no dataset 'ds_gone'."),
@@ -70,7 +85,9 @@ def test_the_events_of_a_group_begin_at_one_for_each_job(store: Store) -> None:
 
 def test_one_key_in_a_group_makes_one_job(store: Store) -> None:
     group = [new(store, "key"), new(store, "key"), new(store, "key", "sha256:b"), new(store, "key")]
-    first, again, other, last = store.jobs.submit_all(group)
+    with transactions(store.database) as ends:
+        first, again, other, last = store.jobs.submit_all(group)
+    assert ends == ["commit"]
     assert not accepted(first).replayed
     assert again == last == Submission(accepted(first).job, replayed=True)
     assert isinstance(other, KeyReused)
@@ -160,10 +177,19 @@ def test_a_key_that_another_transaction_is_taking_is_waited_for(store: Store) ->
         taken.extend(accepted(outcome) for outcome in submit_group(connection, [new(store, "key")]))
 
     group = [new(store), new(store, "key"), new(store, "key", "sha256:b")]
-    alone, again, other = outcomes_beside(take, store, group)
+    alone, again, other = outcomes_beside(store, group, take)
     assert again == Submission(taken[0].job, replayed=True)
     assert isinstance(other, KeyReused)
     assert job_ids(store) == {taken[0].job.id, accepted(alone).job.id}
+
+
+def test_two_groups_do_not_wait_for_each_other(store: Store) -> None:
+    def take(key: str) -> Callable[[Connection], object]:
+        return lambda connection: submit_group(connection, [new(store, key)])
+
+    outcomes = outcomes_beside(store, [new(store, "b"), new(store, "a")], take("a"), take("b"))
+    assert all(accepted(outcome).replayed for outcome in outcomes)
+    assert len(job_ids(store)) == 2
 
 
 def test_a_dataset_that_another_transaction_is_deleting_is_waited_for(store: Store) -> None:
@@ -172,19 +198,22 @@ def test_a_dataset_that_another_transaction_is_deleting_is_waited_for(store: Sto
     def take_away(connection: Connection) -> None:
         connection.execute(delete(tables.dataset).where(tables.dataset.c.id == doomed))
 
-    good, late = outcomes_beside(take_away, store, [new(store), new(store, dataset=doomed)])
+    good, late = outcomes_beside(store, [new(store), new(store, dataset=doomed)], take_away)
     assert late == NotFound("dataset", doomed)
     assert job_ids(store) == {accepted(good).job.id}
 
 
 def outcomes_beside(
-    change: Callable[[Connection], None], store: Store, group: list[NewJob]
+    store: Store, group: list[NewJob], *changes: Callable[[Connection], object]
 ) -> list[Submission | Exception]:
-    """What becomes of a group that is submitted while another transaction has made a change, but not committed it."""
+    """What becomes of a group that is submitted after the first change of a transaction that is not yet committed."""
+    first, *others = changes
     with ThreadPoolExecutor(1) as pool:
         with store.database.transaction() as connection:
-            change(connection)
+            first(connection)
             outcomes = pool.submit(store.jobs.submit_all, group)
             time.sleep(0.3)
+            for change in others:
+                change(connection)
             assert not outcomes.done()
         return outcomes.result()
