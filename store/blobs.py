@@ -5,6 +5,8 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +29,15 @@ GRACE = timedelta(hours=1)  # how long bytes may wait for the row that will name
 def _digest_of(path: Path) -> str:
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _files_must_be(done: str) -> Iterator[None]:
+    """A full disk, a read-only folder, a lost volume: the same call may succeed later."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"the bytes could not be {done}: {error.strerror or error}") from error
 
 
 class Blobs:
@@ -54,17 +65,22 @@ class Blobs:
             self._touch(digest, len(data), data)
             return digest
         self._touch(digest, len(data), None)
-        with tempfile.NamedTemporaryFile(dir=self._scratch()) as file:
+        with _files_must_be("stored"), tempfile.NamedTemporaryFile(dir=self._scratch()) as file:
             file.write(data)
             file.flush()
             self._publish(Path(file.name), digest)
         return digest
 
     def put_file(self, path: Path) -> str:
-        """Keep a file's bytes, always as a file, so that it can be mapped; gives their digest."""
-        digest = _digest_of(path)
-        self._touch(digest, path.stat().st_size, None)
-        self._publish(path, digest)
+        """Keep a file's bytes, always as a file, so that it can be mapped; gives their digest.
+
+        Raises:
+            Unavailable: they cannot be stored.
+        """
+        with _files_must_be("stored"):
+            digest = _digest_of(path)
+            self._touch(digest, path.stat().st_size, None)
+            self._publish(path, digest)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -80,7 +96,16 @@ class Blobs:
         return bytes(data)
 
     def path(self, digest: str) -> Path:
-        """A local file with the bytes of a digest, to be mapped read-only; copied and verified once if far away."""
+        """A local file with the bytes of a digest, to be mapped read-only; copied and verified once if far away.
+
+        Raises:
+            BlobDamaged: they are missing or other bytes.
+            Unavailable: they cannot be read or copied now.
+        """
+        with _files_must_be("copied"):
+            return self._local(digest)
+
+    def _local(self, digest: str) -> Path:
         if self._folder is not None and (local := self._folder / _place(digest)).exists():
             return local
         cached = self.cache / _place(digest)
@@ -113,17 +138,21 @@ class Blobs:
                 .limit(limit)
             )
             digests = list(connection.scalars(query))
-            # Rows first, files while their rows are locked: whoever puts the same bytes now waits for the commit,
-            # and then writes the file anew.
-            connection.execute(
-                delete(tables.blob).where(tables.blob.c.digest.in_(digests), tables.blob.c.touched_at < old)
-            )
-            filesystem, root = self._remote
-            for digest in digests:
-                for place in (f"{root}/{_place(digest)}", str(self.cache / _place(digest))):
-                    if filesystem.exists(place):
-                        filesystem.rm_file(place)
-        return len(digests)
+            # Bytes that are put again at this very moment have a newer date by now and stay: only what the DELETE
+            # itself names is gone. Rows first, files while their rows are locked: whoever puts the same bytes from
+            # now on waits for the commit, and then writes the file anew.
+            gone = delete(tables.blob).where(tables.blob.c.digest.in_(digests), tables.blob.c.touched_at < old)
+            collected = list(connection.scalars(gone.returning(tables.blob.c.digest)))
+            with _files_must_be("deleted"):
+                for digest in collected:
+                    self._remove(digest)
+        return len(collected)
+
+    def _remove(self, digest: str) -> None:
+        filesystem, root = self._remote
+        with suppress(FileNotFoundError):
+            filesystem.rm_file(f"{root}/{_place(digest)}")
+        (self.cache / _place(digest)).unlink(missing_ok=True)
 
     def _touch(self, digest: str, size: int, content: bytes | None) -> None:
         dialect = sqlite_dialect if self.database.is_sqlite else postgresql
@@ -141,37 +170,39 @@ class Blobs:
 
     def _publish(self, source: Path, digest: str) -> None:
         """Put a whole file in its place: written aside, synced, renamed, and the folder synced."""
+        filesystem, root = self._remote
+        place = f"{root}/{_place(digest)}"
+        if filesystem.exists(place) and _has_digest(filesystem, place, digest):
+            return  # damaged bytes are replaced
+        if self._folder is None:
+            filesystem.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
+            filesystem.put_file(str(source), place)
+            return
+        target = self._folder / _place(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._scratch() / f"{target.name}.{secrets.token_hex(4)}"
         try:
-            if self._folder is None:
-                filesystem, root = self._remote
-                place = f"{root}/{_place(digest)}"
-                if not filesystem.exists(place):
-                    filesystem.makedirs(place.rsplit("/", 1)[0], exist_ok=True)
-                    filesystem.put_file(str(source), place)
-                return
-            target = self._folder / _place(digest)
-            if target.exists() and target.stat().st_size == source.stat().st_size:
-                return
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._scratch() / f"{target.name}.{secrets.token_hex(4)}"
-            try:
-                shutil.copyfile(source, partial)
-                _sync(partial)
-                partial.replace(target)
-                _sync(target.parent)
-            finally:
-                partial.unlink(missing_ok=True)
-        except OSError as error:
-            raise Unavailable(f"the bytes could not be stored: {error.strerror or error}") from error
+            shutil.copyfile(source, partial)
+            _sync(partial)
+            partial.replace(target)
+            _sync(target.parent)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def _read(self, digest: str) -> bytes:
         filesystem, root = self._remote
-        try:
-            return bytes(filesystem.cat_file(f"{root}/{_place(digest)}"))
-        except FileNotFoundError as error:
-            raise BlobDamaged(digest, "the file is missing") from error
-        except OSError as error:
-            raise Unavailable(f"the bytes could not be read: {error.strerror or error}") from error
+        with _files_must_be("read"):
+            try:
+                return bytes(filesystem.cat_file(f"{root}/{_place(digest)}"))
+            except FileNotFoundError as error:
+                if not filesystem.exists(root):
+                    raise Unavailable(f"the blobs' folder {root} is missing") from error
+                raise BlobDamaged(digest, "the file is missing") from error
+
+
+def _has_digest(filesystem: Any, place: str, digest: str) -> bool:
+    with filesystem.open(place, "rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest() == digest
 
 
 def _place(digest: str) -> str:

@@ -1,16 +1,24 @@
 """Bytes come back as they were, once each, and damage is noticed."""
 
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from store import blobs, tables
 from store.blobs import Blobs
-from store.errors import BlobDamaged
+from store.database import Database
+from store.errors import BlobDamaged, Unavailable
+from store.migrate import migrate
 from tests.store.conftest import TENANT, Store
+
+BIG = b"x" * (blobs.SMALL + 1)
 
 
 @pytest.mark.parametrize("size", [0, 1, blobs.SMALL, blobs.SMALL + 1, 3 * blobs.SMALL])
@@ -48,13 +56,107 @@ def test_only_old_bytes_that_nothing_names_are_collected(store: Store) -> None:
     fresh, old = store.blobs.put(b"fresh"), store.blobs.put(b"o" * (blobs.SMALL + 1))
     path = store.blobs.path(old)
     named = [row.blob for row in _rows(store)]
-    with store.database.transaction() as connection:
-        past = datetime.now(UTC) - timedelta(hours=2)
-        connection.execute(update(tables.blob).where(tables.blob.c.digest != fresh).values(touched_at=past))
+    _age(store.database, but=fresh)
     assert store.blobs.collect() == 1
     assert not path.exists()
     assert store.blobs.get(fresh) == b"fresh"
     assert all(store.blobs.path(digest).exists() for digest in named)
+
+
+def _age(database: Database, but: str = "") -> None:
+    past = datetime.now(UTC) - timedelta(hours=2)
+    with database.transaction() as connection:
+        connection.execute(update(tables.blob).where(tables.blob.c.digest != but).values(touched_at=past))
+
+
+def test_bytes_that_are_put_again_while_they_are_collected_stay(postgres_url: str, tmp_path: Path) -> None:
+    database = Database(postgres_url)
+    migrate(database)
+    kept = Blobs(database, f"file://{tmp_path}/blobs", tmp_path / "cache")
+    digest = kept.put(BIG)
+    _age(database)
+    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            connection.execute(update(tables.blob).values(touched_at=datetime.now(UTC)))
+            collecting = pool.submit(kept.collect)
+            until = time.monotonic() + 3
+            while not connection.scalar(waits) and time.monotonic() < until:
+                time.sleep(0.01)
+        assert collecting.result() == 0
+    assert kept.get(digest) == BIG
+    database.dispose()
+
+
+def test_the_local_copy_of_far_bytes_is_collected_with_them(database: Database, tmp_path: Path) -> None:
+    far = Blobs(database, "memory://collected", tmp_path / "copies")
+    copy = far.path(far.put(BIG))
+    _age(database)
+    assert far.collect() == 1
+    assert not copy.exists()
+
+
+@pytest.mark.parametrize("address", ["file", "local"])
+def test_bytes_that_were_damaged_are_whole_once_they_are_put_again(store: Store, tmp_path: Path, address: str) -> None:
+    place = Blobs(store.database, f"{address}://{tmp_path}/healed", tmp_path / "copies")
+    digest = place.put(BIG)
+    (file,) = (path for path in (tmp_path / "healed").glob("??/*"))
+    file.write_bytes(b"y" * len(BIG))
+    with pytest.raises(BlobDamaged):
+        place.get(digest)
+    assert place.put(BIG) == digest
+    assert place.get(digest) == BIG
+
+
+def _write(to: Blobs, folder: Path) -> None:
+    to.put(BIG)
+
+
+def _write_file(to: Blobs, folder: Path) -> None:
+    (folder / "upload").write_bytes(BIG)
+    to.put_file(folder / "upload")
+
+
+@pytest.mark.parametrize("write", [_write, _write_file])
+@pytest.mark.parametrize("in_the_way", ["", "incoming"])
+def test_a_folder_that_cannot_be_written_is_unavailable(
+    store: Store, tmp_path: Path, write: Callable[[Blobs, Path], None], in_the_way: str
+) -> None:
+    root = tmp_path / "broken"
+    if in_the_way:
+        root.mkdir()
+    (root / in_the_way).write_text("a file where a folder should be")
+    with pytest.raises(Unavailable, match=r"the bytes could not be stored: (File exists|Not a directory)"):
+        write(Blobs(store.database, f"file://{root}", tmp_path / "copies"), tmp_path)
+
+
+def test_a_disk_that_takes_no_more_is_unavailable(store: Store) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, limits[1]))
+    try:
+        with pytest.raises(Unavailable, match="the bytes could not be stored: File too large"):
+            store.blobs.put(bytes(8 << 20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_copy_that_cannot_be_made_is_unavailable(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "copies").write_text("a file where a folder should be")
+    far = Blobs(store.database, f"local://{tmp_path}/far", tmp_path / "copies")
+    digest = store.blobs.put(b"small")
+    with pytest.raises(Unavailable, match="the bytes could not be copied"):
+        far.path(digest)
+
+
+def test_a_volume_that_is_not_mounted_is_no_damage(store: Store) -> None:
+    digest = store.blobs.put(BIG)
+    root = store.folder / "blobs"
+    root.rename(store.folder / "unmounted")
+    for read in (store.blobs.get, store.blobs.path):
+        with pytest.raises(Unavailable, match=r"folder .* is missing"):
+            read(digest)
+    (store.folder / "unmounted").rename(root)
+    assert store.blobs.get(digest) == BIG
 
 
 def _rows(store: Store) -> list:  # type: ignore[type-arg]
