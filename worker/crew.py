@@ -7,9 +7,11 @@ import structlog
 
 from store.claims import Claim
 from store.errors import BlobDamaged, NotFound, StaleAttempt, Unavailable
-from worker.training import LeaseLapsed, TrainerLost, Training, Workshop
+from worker.lease import LeaseLapsed, TrainerLost
+from worker.training import Training, Workshop
 
 log = structlog.get_logger(__name__)
+LONGEST_PAUSE_S = 30.0
 CANDIDATES = 8  # looked at in one query, so that workers who race for the first one find the next
 
 
@@ -20,6 +22,7 @@ class Crew:
     workshop: Workshop
     owner: str
     slots: threading.BoundedSemaphore = field(init=False)
+    rung: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.slots = threading.BoundedSemaphore(self.workshop.settings.concurrency)
@@ -27,17 +30,26 @@ class Crew:
     def work(self) -> None:
         """Train job after job in this thread, best first, until none waits; returns at once when all are busy.
 
-        A bell that finds everyone busy may be forgotten: whoever is busy now looks at the queue when done.
+        A bell that finds everyone busy is not forgotten: who puts a slot back looks whether it rang meanwhile.
         """
-        if not self.slots.acquire(blocking=False):
-            return
-        try:
-            while not self.workshop.draining.is_set() and (claim := self._claim()) is not None:
-                self._train(claim)
-        except Unavailable as error:
-            log.warning("queue.unavailable", detail=error.reason)
-        finally:
-            self.slots.release()
+        self.rung.set()
+        while self.rung.is_set() and not self.workshop.draining.is_set():
+            if not self.slots.acquire(blocking=False):
+                return
+            self.rung.clear()
+            try:
+                self._work_off()
+            except Unavailable as error:
+                log.warning("queue.unavailable", detail=error.reason)
+            finally:
+                self.slots.release()
+
+    def _work_off(self) -> None:
+        pause_s = 0.0
+        while not self.workshop.draining.wait(pause_s) and (claim := self._claim()) is not None:
+            trouble = self._train(claim)
+            # When the store is in trouble, the next job would only meet the same: wait, and longer each time.
+            pause_s = min(LONGEST_PAUSE_S, max(1.0, 2 * pause_s)) if trouble else 0.0
 
     def work_aside(self) -> bool:
         """Start a thread that works, if a slot is free; for bells that do not come through Celery."""
@@ -54,7 +66,8 @@ class Crew:
                     return claim
         return None
 
-    def _train(self, claim: Claim) -> None:
+    def _train(self, claim: Claim) -> bool:
+        """Train one job; True when the store was in the way."""
         job = log.bind(job=claim.job_id, attempt=claim.attempt)
         job.info("job.claimed", epoch=claim.checkpoints[0].epoch if claim.checkpoints else 0)
         try:
@@ -65,18 +78,23 @@ class Crew:
         except LeaseLapsed:
             job.warning("job.lease_lapsed")
         except (NotFound, BlobDamaged) as error:
-            self._end(claim, str(error))
-        except (TrainerLost, Unavailable) as error:
+            self._end(claim, "fail", {"reason": "data_missing", "detail": str(error)})
+        except TrainerLost as error:
             job.warning("job.trainer_lost", detail=str(error))
             self._hand_back(claim, str(error))
+        except Unavailable as error:
+            job.warning("job.store_unavailable", detail=error.reason)
+            self._end(claim, "release", {"detail": str(error)})
+            return True
         except Exception as error:
             job.exception("job.error")
-            self._hand_back(claim, f"the worker met an error: {type(error).__name__}: {error}")
+            self._hand_back(claim, f"the worker met an error: {type(error).__name__}")
+        return False
 
-    def _end(self, claim: Claim, detail: str) -> None:
-        data = {"reason": "data_missing", "detail": detail}
+    def _end(self, claim: Claim, move: str, data: dict[str, str]) -> None:
+        reason = f"{data['reason']}: {data['detail']}" if "reason" in data else None
         try:
-            self.workshop.claims.end(claim, "fail", reason=f"data_missing: {detail}", data=data)
+            self.workshop.claims.end(claim, move, reason=reason, data=data)
         except (Unavailable, StaleAttempt) as error:
             log.warning("job.left_to_rescue", job=claim.job_id, detail=str(error))
 

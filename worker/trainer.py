@@ -71,7 +71,8 @@ def _train(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Mess
     resume = Checkpoint.from_bytes(assignment.resume) if assignment.resume else None
     start = Checkpoint.from_bytes(assignment.start) if assignment.start else None
     reports = _Reports(spec, pipe, first_epoch=(resume.epoch if resume else 0) + 1)
-    stopped_early = False
+    # A run that is taken up again behind its last epoch yields nothing more.
+    stopped_early = resume is not None and resume.step == 0 and resume.epoch < spec.epochs
     try:
         for moment in fit(spec, data, validation, resume, start=start):
             if isinstance(moment, Epoch):
@@ -95,6 +96,7 @@ class _Reports:
         self._spec = spec
         self._pipe = pipe
         self._epochs: list[EpochReport] = []
+        self._metrics: dict[str, float | None] = {}
         self._best: Kept | None = None
         self._kept_epoch = first_epoch - 1
         self._began = self._flushed = time.monotonic()
@@ -110,6 +112,7 @@ class _Reports:
     def add(self, epoch: Epoch) -> None:
         """Note a finished epoch; send what was gathered when it is time, and always the first and the last one."""
         self._epochs.append(EpochReport(epoch.epoch, epoch.metrics))
+        self._metrics = epoch.metrics
         self._measure(float(epoch.epoch), epoch.metrics.get("examples_per_s"))
         last = epoch.stop or epoch.epoch == self._spec.epochs
         due = last or epoch.epoch == self._first or time.monotonic() - self._flushed >= REPORT_S
@@ -125,7 +128,7 @@ class _Reports:
         kept = [self._best] if self._best is not None else []
         if checkpoint is not None:
             self._kept_epoch = checkpoint.epoch
-            metrics = self._epochs[-1].metrics if self._epochs and checkpoint.step == 0 else {}
+            metrics = self._metrics if checkpoint.step == 0 else {}
             if self._best is None or (self._best.epoch, self._best.step) != (checkpoint.epoch, checkpoint.step):
                 kept.append(_kept(checkpoint, metrics, best=False))
         self._pipe.send(Reported(tuple(self._epochs), tuple(kept), self._progress))

@@ -1,7 +1,6 @@
-"""One claimed job, from start to end: start its trainer, renew the lease, write what it reports, obey orders.
+"""One claimed job, from start to end: start its trainer, write what it reports, obey orders.
 
-This runs in a thread of the worker at normal priority. It renews only while the trainer makes progress, so that a hung
-loop loses its lease; and it gives up by itself well before anyone else may take the job.
+This runs in a thread of the worker at normal priority, while another one keeps the lease.
 """
 
 import multiprocessing
@@ -17,26 +16,19 @@ import structlog
 
 from store.blobs import Blobs
 from store.checkpoints import NewCheckpoint
-from store.claims import Claim, Claims, Orders, Progress
+from store.claims import Claim, Claims
 from store.datasets import Datasets
 from store.errors import BlobDamaged, Unavailable
 from store.queue import Doorbell
 from worker import trainer
+from worker.lease import Lease, TrainerLost
 from worker.messages import STOP, Broken, Finished, Kept, Message, Reported, Stepped, Stopped
 from worker.settings import WorkerSettings
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 TICK_S = 0.25
-STOP_PATIENCE_S = 8.0  # a trainer that is asked to stop gets so long to bring its checkpoint
-
-
-class LeaseLapsed(Exception):
-    """The lease was not renewed for so long that another worker may have the job by now."""
-
-
-class TrainerLost(Exception):
-    """The trainer died or hung; its message says how."""
+RELEASE_S = 8.0  # how long a drain waits for a store that is away
 
 
 @dataclass(frozen=True)
@@ -59,32 +51,34 @@ class Training:
         self.workshop = workshop
         self.claim = claim
         self.claims = workshop.claims
-        self.settings = workshop.settings
-        self.progress: Progress | None = None
-        self.began = self.renewed = self.moved = time.monotonic()
-        self.stopping_since: float | None = None
-        self.stop_move = "release"
+        self.lease = Lease(workshop.claims, claim, workshop.settings)
+        self.began = time.monotonic()
+        self.stop_move: str | None = None
 
     def run(self) -> None:
         """Train until the job is over, stopped or handed back.
 
         Raises:
             StaleAttempt: the job is somebody else's, or over.
+            Unavailable: what the job needs cannot be reached, or what it brought cannot be stored.
             LeaseLapsed, TrainerLost, BlobDamaged, NotFound: as they say; the job is still ours to hand back or end.
         """
-        assignment = self._assignment()
-        ours, theirs = multiprocessing.Pipe()
-        process = self.workshop.trainers.Process(target=trainer.main, args=(assignment, theirs), daemon=True)
-        process.start()
-        theirs.close()
-        try:
-            while not self._listen(ours, process) and not self._tend(ours):
-                pass
-        finally:
-            process.kill()
-            process.join()
-            process.close()
-            ours.close()
+        with self.lease:
+            assignment = self._assignment()
+            self.lease.check()
+            ours, theirs = multiprocessing.Pipe()
+            process = self.workshop.trainers.Process(target=trainer.main, args=(assignment, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            self.lease.watch(process.kill)
+            try:
+                while not self._listen(ours, process) and not self._tend(ours):
+                    self.lease.check()
+            finally:
+                process.kill()
+                process.join()
+                process.close()
+                ours.close()
 
     def _assignment(self) -> trainer.Assignment:
         claim, datasets = self.claim, self.workshop.datasets
@@ -98,7 +92,7 @@ class Training:
             validation,
             resume=resume,
             start=self.workshop.blobs.get(claim.start_blob) if claim.start_blob and resume is None else None,
-            give_way=self.settings.give_way,
+            give_way=self.workshop.settings.give_way,
         )
 
     def _checkpoint(self) -> bytes | None:
@@ -116,29 +110,35 @@ class Training:
         if pipe in ready:
             try:
                 message: Message = pipe.recv()
-            except (EOFError, ConnectionResetError) as error:
+            except (EOFError, ConnectionResetError, OSError) as error:
                 raise self._lost(process) from error
-            return self._take(message, pipe)
+            self.lease.storing(True)
+            try:
+                return self._take(message)
+            finally:
+                self.lease.storing(False)
         if ready:
             raise self._lost(process)
         return False
 
-    def _lost(self, process: Any) -> TrainerLost:
+    def _lost(self, process: Any) -> Exception:
+        self.lease.check()  # a trainer that the lease killed did not just die
         process.join(2.0)
         code = process.exitcode
         cause = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         hint = "; it may have run out of memory" if code == -9 else ""
         return TrainerLost(f"the training process died ({cause}{hint})")
 
-    def _take(self, message: Message, pipe: Connection) -> bool:
-        self.moved = time.monotonic()
+    def _take(self, message: Message) -> bool:
         if isinstance(message, Stepped):
-            self.progress = message.progress
+            self.lease.moved(message.progress)
             return False
         if isinstance(message, Reported):
-            return self._obey(self._report(message), pipe)
+            self._report(message)
+            return False
         if isinstance(message, Stopped):
-            self._persist(lambda: self.claims.end(self.claim, self.stop_move))
+            move = self.stop_move or "release"
+            self._persist(lambda: self.claims.end(self.claim, move))
             self.workshop.bell.ring(self.claim.job_id)  # a released job is for another worker, now
         elif isinstance(message, Finished):
             reason = "early_stopping: the metric did not improve any more" if message.stopped_early else None
@@ -148,9 +148,11 @@ class Training:
             self._fail(message)
         return True
 
-    def _report(self, message: Reported) -> Orders:
+    def _report(self, message: Reported) -> None:
         checkpoints = [self._store(kept) for kept in message.checkpoints]
-        return self._persist(lambda: self.claims.report(self.claim, message.epochs, checkpoints, message.progress))
+        self.lease.progress = message.progress
+        orders = self._persist(lambda: self.claims.report(self.claim, message.epochs, checkpoints, message.progress))
+        self.lease.written(orders)
 
     def _store(self, kept: Kept) -> NewCheckpoint:
         blob = self._persist(lambda: self.workshop.blobs.put(kept.content))
@@ -164,57 +166,39 @@ class Training:
         self._persist(lambda: self.claims.end(self.claim, "fail", reason=reason, data=data))
 
     def _persist(self, write: Callable[[], T]) -> T:
-        """Write, again and again while the store is away, as long as the lease surely is ours."""
+        """Write, again and again while the store is away, as long as the job surely is ours and time is left."""
+        began = time.monotonic()
         while True:
             try:
-                result = write()
+                return write()
             except Unavailable as error:
-                self._check_lease()
+                self.lease.check()
+                waited = time.monotonic() - began
+                if waited > (RELEASE_S if self.workshop.draining.is_set() else self.workshop.settings.lease_s):
+                    raise
                 log.warning("store.unavailable", job=self.claim.job_id, detail=error.reason)
                 time.sleep(TICK_S)
-            else:
-                self.renewed = time.monotonic()
-                return result
-
-    def _check_lease(self) -> None:
-        if time.monotonic() - self.renewed > self.settings.lease_s * 2 / 3:
-            raise LeaseLapsed
 
     def _tend(self, pipe: Connection) -> bool:
-        """What is due besides listening: the lease, orders, limits, a drain; True when the job is ended."""
-        now = time.monotonic()
-        if self.stopping_since is not None and now - self.stopping_since > STOP_PATIENCE_S:
-            raise TrainerLost(f"the trainer did not stop within {STOP_PATIENCE_S:.0f} s")
-        if now - self.moved > self.settings.hang_s:
-            raise TrainerLost(f"the trainer made no progress for {self.settings.hang_s:.0f} s")
+        """What is due besides listening: orders, limits, a drain; True when the job is ended."""
+        if self.lease.orders.cancel:
+            self._persist(lambda: self.claims.end(self.claim, "cancel"))
+            return True
         limit = self.claim.spec.limits.runtime_s
-        if limit is not None and now - self.began > limit:
+        if limit is not None and time.monotonic() - self.began > limit:
             self._fail(Broken("runtime_limit", f"The job ran longer than its limit of {limit:g} s."))
             return True
         if self.workshop.draining.is_set():
             self._stop(pipe, "release")
-        if now - self.renewed >= self.settings.renew_s:
-            try:
-                orders = self.claims.renew(self.claim, self.progress)
-            except Unavailable:
-                self._check_lease()
-                return False
-            self.renewed = time.monotonic()
-            return self._obey(orders, pipe)
-        return False
-
-    def _obey(self, orders: Orders, pipe: Connection) -> bool:
-        """Cancel at once; pause once the trainer has brought its checkpoint."""
-        if orders.cancel:
-            self._persist(lambda: self.claims.end(self.claim, "cancel"))
-            return True
-        if orders.pause:
+        elif self.lease.orders.pause:
             self._stop(pipe, "pause")
         return False
 
     def _stop(self, pipe: Connection, move: str) -> None:
-        if self.stopping_since is None:
-            self.stopping_since, self.stop_move = time.monotonic(), move
+        """Ask the trainer, once, to bring a checkpoint and end."""
+        if self.stop_move is None:
+            self.stop_move = move
+            self.lease.stopping()
             try:
                 pipe.send(STOP)
             except OSError:
