@@ -1,11 +1,11 @@
 """The rows of a job's checkpoints: added once, the oldest forgotten."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from store.ids import new_id
 from store.tables import checkpoint
@@ -27,29 +27,30 @@ class NewCheckpoint:
 
 def add_checkpoints(
     connection: Connection, job_row: Any, checkpoints: Sequence[NewCheckpoint], now: datetime
-) -> list[NewCheckpoint]:
-    """Add those that the job does not have yet; gives them."""
-    known = select(checkpoint.c.epoch, checkpoint.c.step).where(checkpoint.c.job_id == job_row.id)
-    present = {(row.epoch, row.step) for row in connection.execute(known)}
-    added = [new for new in checkpoints if (new.epoch, new.step) not in present]
-    if added:
-        rows = [
-            {
-                "id": new.id,
-                "tenant_id": job_row.tenant_id,
-                "job_id": job_row.id,
-                "epoch": new.epoch,
-                "step": new.step,
-                "digest": new.digest,
-                "metrics": new.metrics,
-                "blob": new.blob,
-                "size": new.size,
-                "created_at": now,
-            }
-            for new in added
-        ]
-        connection.execute(insert(checkpoint), rows)
-    return added
+) -> tuple[list[NewCheckpoint], list[NewCheckpoint]]:
+    """Keep one row for each place of the training, with the newest bytes; gives (all, those that are new or changed).
+
+    A place comes again when an attempt went on from an earlier one, since the bytes of this one were damaged, or when
+    a report is repeated. The row keeps its id.
+    """
+    query = select(checkpoint).where(checkpoint.c.job_id == job_row.id)
+    present = {(row.epoch, row.step): row for row in connection.execute(query)}
+    kept, told = [], []
+    for new in checkpoints:
+        row = present.get((new.epoch, new.step))
+        content = {"digest": new.digest, "metrics": new.metrics, "blob": new.blob, "size": new.size}
+        if row is None:
+            settled = new
+            place = {"id": new.id, "tenant_id": job_row.tenant_id, "job_id": job_row.id, "created_at": now}
+            connection.execute(insert(checkpoint).values(epoch=new.epoch, step=new.step, **place, **content))
+        else:
+            settled = replace(new, id=row.id)
+            if (row.digest, row.blob) != (new.digest, new.blob):
+                connection.execute(update(checkpoint).where(checkpoint.c.id == row.id).values(content))
+        kept.append(settled)
+        if row is None or row.digest != new.digest:
+            told.append(settled)
+    return kept, told
 
 
 def forget_old_checkpoints(connection: Connection, job_id: str, keep: int, named: Collection[str | None]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -20,9 +21,14 @@ from store.errors import StaleAttempt, Unavailable
 from store.lifecycle import Status
 from store.model_versions import insert_model
 from store.moves import move, record_events
+from store.plain import plain, plain_values
 from store.records import CheckpointRecord, JobRecord, checkpoint_record, job_record
 
 job, checkpoint, metric = tables.job, tables.checkpoint, tables.metric
+
+SPEC_VERSION = 1  # the newest that this version reads; jobs of a newer one are left to the workers that know it
+DEFAULT_ATTEMPTS = 5
+READABLE = job.c.spec_version <= SPEC_VERSION
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class Claims:
 
     def queued(self, limit: int, older_than_s: float = 0.0) -> list[str]:
         """Jobs that wait for a worker: highest priority first, then longest waiting."""
-        query = select(job.c.id, job.c.queued_at).where(job.c.status == str(Status.QUEUED))
+        query = select(job.c.id, job.c.queued_at).where(job.c.status == str(Status.QUEUED), READABLE)
         query = query.order_by(job.c.priority.desc(), job.c.queued_at).limit(limit)
         now = datetime.now(UTC)
         with self.database.reading() as connection:
@@ -88,7 +94,10 @@ class Claims:
             ]
 
     def claim(self, job_id: str, owner: str) -> Claim | None:
-        """Take a queued job: one compare-and-swap. None when somebody else was faster or it is not queued."""
+        """Take a queued job: one compare-and-swap. None when somebody else was faster or it is not queued.
+
+        A job whose spec cannot be read fails here, in the same transaction: no worker could ever train it.
+        """
         now = datetime.now(UTC)
         values = {
             "attempt": job.c.attempt + 1,
@@ -99,13 +108,19 @@ class Claims:
             "status_reason": None,
         }
         with self.database.transaction() as connection:
-            row = move(connection, "start", job_id, values=values, data={"worker": owner})
+            row = move(connection, "start", job_id, guard=[READABLE], values=values, data={"worker": owner})
             if row is None:
+                return None
+            try:
+                spec = TrainingSpec.model_validate(row.spec)
+            except ValidationError as error:
+                reason = plain(f"bad_spec: the stored spec cannot be read: {error}")
+                data = {"reason": "bad_spec", "detail": reason}
+                move(connection, "fail", job_id, values={"status_reason": reason}, data=data)
                 return None
             query = select(checkpoint).where(checkpoint.c.job_id == job_id)
             query = query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc(), checkpoint.c.id.desc())
             checkpoints = tuple(checkpoint_record(found) for found in connection.execute(query))
-        spec = TrainingSpec.model_validate(row.spec)
         return Claim(row.id, row.tenant_id, row.attempt, spec, row.validation_dataset_id, row.start_blob, checkpoints)
 
     def renew(self, claim: Claim, progress: Progress | None = None) -> Orders:
@@ -135,8 +150,8 @@ class Claims:
     ) -> Orders:
         """Write finished epochs and checkpoints, their events and the job's pointers, in one transaction.
 
-        Doing it again with the same arguments changes nothing: epochs that the job already counts and checkpoints
-        that it already has are passed over. So a caller that saw an error after the commit simply repeats itself.
+        Doing it again with the same arguments changes nothing, so a caller that saw an error after the commit simply
+        repeats itself. A checkpoint of other bytes takes the place of the one that was there: that one was damaged.
 
         Raises:
             StaleAttempt: the job is no longer this claim's; nothing was written.
@@ -145,7 +160,7 @@ class Claims:
         with self.database.transaction() as connection:
             row = self._hold(connection, claim)
             fresh = [report for report in epochs if report.epoch > row.epoch]
-            added = add_checkpoints(connection, row, checkpoints, now)
+            kept, told = add_checkpoints(connection, row, checkpoints, now)
             events: list[tuple[str, dict[str, Any]]] = [
                 ("epoch", {"epoch": report.epoch, "epochs": row.epochs, **report.metrics}) for report in fresh
             ]
@@ -154,7 +169,7 @@ class Claims:
                     "checkpoint",
                     {"checkpoint": new.id, "epoch": new.epoch, "digest": new.digest, "best": new.best},
                 )
-                for new in added
+                for new in told
             ]
             values: dict[str, Any] = {
                 "heartbeat": job.c.heartbeat + 1,
@@ -165,10 +180,11 @@ class Claims:
             }
             if fresh:
                 values |= {"epoch": fresh[-1].epoch, "metrics": fresh[-1].metrics}
-            if added:
-                newest = max(added, key=lambda new: (new.epoch, new.step))
-                values |= {"checkpoint_id": newest.id, "fruitless_attempts": 0}
-                if best := [new.id for new in added if new.best]:
+            if told:
+                values["fruitless_attempts"] = 0
+            if kept:
+                values["checkpoint_id"] = max(kept, key=lambda new: (new.epoch, new.step)).id
+                if best := [new.id for new in kept if new.best]:
                     values["best_checkpoint_id"] = best[-1]
             connection.execute(update(job).where(claim.fence).values(values))
             if fresh:
@@ -184,7 +200,7 @@ class Claims:
                 connection.execute(insert(metric), rows)
             if events:
                 record_events(connection, row.tenant_id, row.id, values["last_event"], events, now)
-            if added:
+            if kept:
                 keep = {values["checkpoint_id"], values.get("best_checkpoint_id", row.best_checkpoint_id)}
                 forget_old_checkpoints(connection, row.id, claim.spec.checkpoints.keep, keep)
         return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
@@ -204,8 +220,8 @@ class Claims:
                     source = (model_from_best and row.best_checkpoint_id) or row.checkpoint_id
                     found = connection.execute(select(checkpoint).where(checkpoint.c.id == source)).one()
                     model_id = insert_model(connection, row, found, row.name)
-                    values = {"model_id": model_id, "fraction": 1.0, "status_reason": reason}
-                    data = {"model": model_id} | ({"reason": reason} if reason else {})
+                    values = {"model_id": model_id, "fraction": 1.0, "status_reason": reason and plain(reason)}
+                    data = {"model": model_id} | ({"reason": plain(reason)} if reason else {})
                     return job_record(move(connection, "succeed", claim.job_id, values=values, data=data))
             except IntegrityError:
                 continue
@@ -230,13 +246,13 @@ class Claims:
         """
         with self.database.transaction() as connection:
             row = self._hold(connection, claim)
-            values: dict[str, Any] = {"status_reason": reason}
+            values: dict[str, Any] = {"status_reason": reason and plain(reason)}
             if name == "release":
                 name = "cancel" if row.cancel_requested else "pause" if row.pause_requested else "release"
                 values["fruitless_attempts"] = max(0, row.fruitless_attempts - 1)
             elif name == "pause" and row.cancel_requested:
                 name = "cancel"
-            return job_record(move(connection, name, claim.job_id, values=values, data=data))
+            return job_record(move(connection, name, claim.job_id, values=values, data=plain_values(data or {})))
 
     def hand_back(self, job_id: str, attempt: int, heartbeat: int | None, detail: str) -> JobRecord | None:
         """Take a job from an owner that is lost: queued again, or failed after its last attempt.
@@ -251,25 +267,33 @@ class Claims:
             row = connection.execute(query.with_for_update()).one_or_none()
             if row is None:
                 return None
-            spec = TrainingSpec.model_validate(row.spec)
+            attempts = _attempts(row.spec)
             data = {"attempt": attempt, "epoch": row.epoch, "detail": detail}
             if row.cancel_requested or row.pause_requested:
                 name, values = ("cancel" if row.cancel_requested else "pause"), {}
-            elif row.fruitless_attempts >= spec.limits.attempts:
-                reason = (
-                    f"worker_lost: {detail}; attempt {attempt} was the last of {spec.limits.attempts} in a row "
+            elif row.fruitless_attempts >= attempts:
+                reason = plain(
+                    f"worker_lost: {detail}; attempt {attempt} was the last of {attempts} in a row "
                     "without a new checkpoint"
                 )
                 name, values, data = "fail", {"status_reason": reason}, data | {"reason": "worker_lost"}
             else:
                 name, values = "rescue", {}
-            return job_record(move(connection, name, job_id, values=values, data=data))
+            return job_record(move(connection, name, job_id, values=values, data=plain_values(data)))
 
     def running(self) -> list[tuple[str, int, int]]:
         """(job, attempt, heartbeat) of every running job: what a rescuer watches."""
         query = select(job.c.id, job.c.attempt, job.c.heartbeat).where(job.c.status == str(Status.RUNNING))
         with self.database.reading() as connection:
             return [(row.id, row.attempt, row.heartbeat) for row in connection.execute(query)]
+
+
+def _attempts(spec: Any) -> int:
+    """How many attempts a stored spec allows, be the rest of it readable or not."""
+    try:
+        return int(spec["limits"]["attempts"])
+    except (KeyError, TypeError, ValueError):
+        return DEFAULT_ATTEMPTS
 
 
 def _larger(column: ColumnElement[float], value: float) -> Any:
