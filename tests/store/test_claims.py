@@ -1,11 +1,13 @@
 """One holder at a time, every write fenced, nothing written twice, nothing lost."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
 from store.claims import EpochReport, Progress
 from store.errors import StaleAttempt
+from store.moves import record_events
 from store.rescue import Watch
 from tests.store.conftest import TENANT, Store
 
@@ -176,7 +178,7 @@ class TestWatch:
         watch = Watch(store.claims, lease_s=30, clock=lambda: now[0])
         job_id = store.submit()
         store.start(job_id)
-        for moment in (100.0, 115.0, 129.0):
+        for moment in (100.0, 105.0, 115.0, 125.0, 129.0):
             now[0] = moment
             assert watch.rescue() == []
         now[0] = 130.0
@@ -189,7 +191,7 @@ class TestWatch:
         now = [0.0]
         watch = Watch(store.claims, lease_s=30, clock=lambda: now[0])
         claim = store.start(store.submit())
-        for moment in range(0, 300, 20):
+        for moment in range(0, 300, 5):
             now[0] = float(moment)
             store.claims.renew(claim)
             assert watch.rescue() == []
@@ -204,9 +206,44 @@ class TestWatch:
         now = [0.0]
         watches = [Watch(store.claims, lease_s=30, clock=lambda: now[0]) for _ in range(2)]
         store.start(store.submit())
-        assert [watch.rescue() for watch in watches] == [[], []]
-        now[0] = 31.0
+        for moment in (0.0, 10.0, 20.0):
+            now[0] = moment
+            assert [watch.rescue() for watch in watches] == [[], []]
+        now[0] = 30.0
         assert sum(len(watch.rescue()) for watch in watches) == 1
+
+    def test_silence_is_not_counted_while_nobody_looked(self, store: Store) -> None:
+        now = [0.0]
+        watch = Watch(store.claims, lease_s=30, clock=lambda: now[0])
+        job_id = store.submit()
+        store.start(job_id)
+        for moment in (0.0, 5.0, 65.0, 70.0, 80.0, 90.0, 94.0):  # the machine slept for a minute, owner and watcher
+            now[0] = moment
+            assert watch.rescue() == []
+        now[0] = 95.0
+        assert [found.id for found in watch.rescue()] == [job_id]
+
+    def test_a_question_that_hangs_adds_nothing_to_the_silence(self, store: Store) -> None:
+        moments = iter([0.0, 0.0, 9.0, 10.0, 10.0, 20.0, 20.0, 30.0, 30.0, 38.0, 38.0, 39.0, 39.0])
+        watch = Watch(store.claims, lease_s=30, clock=lambda: next(moments))
+        store.start(store.submit())
+        assert [len(watch.rescue()) for _ in range(6)] == [0, 0, 0, 0, 0, 1]
+
+    def test_a_job_that_cannot_be_moved_does_not_keep_the_others(self, store: Store) -> None:
+        now = [0.0]
+        watch = Watch(store.claims, lease_s=30, clock=lambda: now[0])
+        broken, good = store.submit(), store.submit()
+        for job_id in (broken, good):
+            store.start(job_id)
+        with store.database.transaction() as connection:  # the number of its next event is taken
+            last = store.jobs.get(TENANT, broken).last_event
+            record_events(connection, TENANT, broken, last + 1, [("epoch", {})], datetime.now(UTC))
+        for moment in (0.0, 10.0, 20.0):
+            now[0] = moment
+            assert watch.rescue() == []
+        now[0] = 30.0
+        assert [found.id for found in watch.rescue()] == [good]
+        assert store.jobs.get(TENANT, broken).status == "running"
 
 
 def test_progress_never_falls(store: Store) -> None:
