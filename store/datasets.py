@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,7 +137,9 @@ class Datasets:
         """A local folder as core.data.Dataset.open reads it: links to blobs, no copies where blobs are local."""
         folder = self.cache / "datasets" / record.id
         if (folder / SCHEMA_FILE).exists():
-            return folder
+            if all(array.exists() for array in folder.rglob("*.npy")):
+                return folder
+            _remove(folder)  # its links lead nowhere: local copies of the blobs were collected, or their folder moved
         table = tables.dataset_array
         with self.database.reading() as connection:
             query = select(table.c.path, table.c.blob).where(table.c.dataset_id == record.id)
@@ -161,3 +164,11 @@ class Datasets:
     def open(self, record: DatasetRecord) -> data.Dataset:
         """The dataset's arrays, memory-mapped read-only."""
         return data.Dataset.open(self.folder(record))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder that other processes may be looking at: gone in one step, whoever comes first."""
+    aside = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.stale")
+    with suppress(FileNotFoundError):
+        folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
