@@ -16,6 +16,28 @@ try:  # Debian 12 ships SQLite 3.40, whose WAL can be corrupted by two connectio
 except ImportError:
     import sqlite3 as sqlite
 
+# What SQLite says when the trouble is outside: locks, disk, folder. Anything else is a mistake of ours.
+OUTAGES = frozenset(
+    {
+        sqlite.SQLITE_BUSY,
+        sqlite.SQLITE_LOCKED,
+        sqlite.SQLITE_FULL,
+        sqlite.SQLITE_IOERR,
+        sqlite.SQLITE_CANTOPEN,
+        sqlite.SQLITE_READONLY,
+        sqlite.SQLITE_PROTOCOL,
+        sqlite.SQLITE_INTERRUPT,
+        sqlite.SQLITE_NOMEM,
+    }
+)
+# A server that is gone without a word is noticed within ten seconds, not after TCP's many minutes.
+KEEPALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 WAIT_S = 4.0  # how long a lock, a pool slot or a server is waited for before the caller hears 503
 
 
@@ -40,7 +62,7 @@ class Database:
         codec = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
         if not self.is_sqlite:
             limits = f"-c lock_timeout={WAIT_S:.0f}s -c statement_timeout=20s -c timezone=UTC"
-            arguments = {"connect_timeout": int(WAIT_S), "options": limits, "prepare_threshold": 2}
+            arguments = {"connect_timeout": int(WAIT_S), "options": limits, "prepare_threshold": 2, **KEEPALIVE}
             return create_engine(self.url, pool_pre_ping=True, connect_args=arguments, **pool, **codec)
         arguments = {"check_same_thread": False, "timeout": WAIT_S, "cached_statements": 256}
         engine = create_engine(self.url, module=sqlite, connect_args=arguments, **pool, **codec)
@@ -97,6 +119,9 @@ def plain_errors() -> Iterator[None]:
     except exc.TimeoutError as error:
         raise Unavailable("every database connection is taken") from error
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF not in OUTAGES:
+            raise
         raise Unavailable(str(error.orig or error).strip().splitlines()[0]) from error
     except exc.DBAPIError as error:
         if error.connection_invalidated:
