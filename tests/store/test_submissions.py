@@ -135,12 +135,14 @@ def test_a_group_that_fails_stores_nothing(store: Store) -> None:
 
 
 def fail_the_last_statement(database: Database) -> None:
-    """Make the database fail, as on a full disk, once the jobs and events of a group are written."""
+    """Make the disk full once the jobs and events of a group are written."""
     trigger = "CREATE TRIGGER broken BEFORE INSERT ON idempotency "
     full = "RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full';"
     with database.transaction() as connection:
         if database.is_sqlite:
-            connection.execute(text(trigger + "BEGIN INSERT INTO missing VALUES (1); END"))
+            connection.execute(text("CREATE TABLE filler (content BLOB)"))
+            connection.execute(text(trigger + "BEGIN INSERT INTO filler VALUES (zeroblob(20000000)); END"))
+            connection.execute(text("PRAGMA max_page_count = 1000"))
             return
         connection.execute(text(f"CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {full} END $$"))
         connection.execute(text(trigger + "EXECUTE FUNCTION fail()"))
