@@ -40,7 +40,7 @@ demo: $(VENV)/default.stamp  ## start everything, train on handwritten digits, s
 
 .PHONY: up
 up: $(VENV)/default.stamp  ## start everything and stay up: make up PORT=8123 DATA=some/dir
-	@exec $(BIN)/nudged up --port $(PORT) --data $(DATA) $(ARGS)
+	@exec $(BIN)/nudged up --port "$(PORT)" --data "$(DATA)" $(ARGS)
 
 .PHONY: test
 test: $(VENV)/dev.stamp  ## pass every test: make test ARGS="tests/core -k dense"

@@ -8,7 +8,6 @@ from math import prod
 import numpy as np
 
 from core.data import validation_rows
-from core.layers.layer import Layer
 from core.network import Network
 from core.schema import ClassTarget, DataSchema, class_key
 from core.spec import Finding, Spec, SpecError
@@ -64,14 +63,12 @@ def _output(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterato
         )
         yield Finding("/loss/type", detail)
         return
-    shaped = _last_that_shapes(spec.network.layers)
-    if loss.logits and shaped is not None and spec.network.layers[shaped].probabilities:
-        name = spec.network.layers[shaped].type
+    for index in _behind_the_logits(network) if loss.logits else ():
         detail = (
-            f"{loss.type} makes the probabilities itself: remove this {name} layer, so that the network ends in a "
-            "plain dense layer."
+            f"{loss.type} makes the probabilities itself, out of numbers of any size: remove this "
+            f"{spec.network.layers[index].type} layer, so that the network ends in a plain dense layer."
         )
-        yield Finding(f"/network/layers/{shaped}", detail)
+        yield Finding(f"/network/layers/{index}", detail)
     widths = loss.widths(target)
     if network.output_shape not in {(width,) for width in widths}:
         has = f"the dataset has {target.width} classes"
@@ -85,10 +82,11 @@ def _output(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterato
         yield Finding(f"/network/layers/{last}", detail)
 
 
-def _last_that_shapes(layers: tuple[Layer, ...]) -> int | None:
-    """The last layer that decides what kind of numbers come out."""
-    shaping = (i for i in range(len(layers) - 1, -1, -1) if not layers[i].reshapes and not layers[i].stochastic)
-    return next(shaping, None)
+def _behind_the_logits(network: Network) -> list[int]:
+    """The layers behind the last one with parameters that do more than give its numbers another shape."""
+    learned = [index for index, at in enumerate(network.layers) if at.parameters]
+    rest = range(learned[-1] + 1 if learned else 0, len(network.layers))
+    return [index for index in rest if not network.layers[index].layer.reshapes]
 
 
 def _rows(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware import Middleware
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -23,6 +23,7 @@ from service import (
 )
 from service.guard import Guard
 from service.metering import Metering
+from service.parameters import strict_parameters
 from service.settings import ServiceSettings
 from store.settings import StoreSettings
 
@@ -48,6 +49,7 @@ def create_app(settings: ServiceSettings | None = None, store: StoreSettings | N
         title="Nudge",
         version=version("nudge-training"),
         lifespan=running,
+        dependencies=[Depends(strict_parameters)],
         redirect_slashes=False,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},

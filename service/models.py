@@ -141,6 +141,20 @@ async def set_alias(
     return answer(ModelView.of(record))
 
 
+@router.delete(
+    "/v1/models/{name}/aliases/{alias}", status_code=204, summary="Remove an alias", responses=refuses(NotFound)
+)
+async def remove_alias(
+    services: Opened,
+    tenant: Tenant,
+    name: Annotated[str, Path(pattern=NAME_PATTERN, description="The models' name.")],
+    alias: Annotated[str, Path(pattern=NAME_PATTERN, description="Such as `production`.")],
+) -> Response:
+    """The model that it pointed at stays."""
+    await services.write(services.models.remove_alias, tenant, name, alias)
+    return Response(status_code=204)
+
+
 @router.get(
     "/v1/models/{model_id}/export",
     summary="Download a model",

@@ -13,6 +13,7 @@ from service import problem_details, problems, strict_json
 from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
 from service.guard import HostRefused, OriginRefused
 from service.lanes import Busy
+from service.parameters import BadParameter
 from store.errors import Unavailable
 
 DEFINITION = re.compile(r"[^A-Za-z0-9._-]")  # what pydantic replaces in the names of generic models
@@ -27,7 +28,7 @@ TAGS = [
     {"name": "models", "description": "Trained networks: versions, aliases, predictions, files."},
     {"name": "operation", "description": "Health, measurements and the meaning of problems."},
 ]
-EVERYWHERE: tuple[type[Exception], ...] = (HostRefused, OriginRefused)
+EVERYWHERE: tuple[type[Exception], ...] = (HostRefused, OriginRefused, BadParameter)
 STORED: tuple[type[Exception], ...] = (*EVERYWHERE, Unavailable, Busy)
 JSON_BODY: tuple[type[Exception], ...] = (
     BodyTooLarge,

@@ -4,6 +4,7 @@ the network."""
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import numpy as np
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
@@ -101,5 +102,10 @@ def _predict(predictor: Predictor, body: bytes, max_rows: int) -> bytes:
 
 def _forward(predictor: Predictor, inputs: arrays.Inputs, top: int) -> bytes:
     outputs = predictor.predict(inputs)
+    if not np.isfinite(outputs).all():
+        row = int(np.argmin(np.isfinite(outputs).all(axis=1)))
+        raise arrays.InputsRefused(
+            f"/inputs/{row}", "The numbers of this row are so large that the network's outputs are no longer finite."
+        )
     labels = predictor.label(outputs, top) if isinstance(predictor.schema.target, ClassTarget) else None
     return orjson.dumps({"outputs": outputs, "predictions": labels}, option=orjson.OPT_SERIALIZE_NUMPY)

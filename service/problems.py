@@ -19,6 +19,7 @@ from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
 from service.dependencies import BadHeader, NotReady
 from service.guard import HostRefused, OriginRefused
 from service.lanes import Busy
+from service.parameters import BadParameter
 from service.problem_details import Members, Problem, respond
 from service.strict_json import MalformedJson, RefusedJson
 from service.uploads import MalformedForm
@@ -101,6 +102,13 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "A parameter is not valid",
         "A query, path or header parameter is outside what is allowed.",
         lambda error: _errors([Finding(pointer(("header", error.name)), error.detail)]),
+    ),
+    BadParameter: Problem(
+        422,
+        "invalid-parameter",
+        "A parameter is not valid",
+        "A query, path or header parameter is outside what is allowed.",
+        lambda error: _errors([Finding(pointer(("query", error.name)), error.detail)]),
     ),
     RefusedJson: Problem(
         422,

@@ -98,13 +98,15 @@ def up(data: Path, port: int, host: str, insecure: bool, verbose: bool) -> None:
     from standalone.up import Options  # noqa: PLC0415
     from standalone.up import up as run  # noqa: PLC0415
     from store.environment import read_settings  # noqa: PLC0415
+    from store.settings import StoreSettings  # noqa: PLC0415
     from worker.settings import WorkerSettings  # noqa: PLC0415
 
     def say(words: str) -> None:
         with suppress(OSError):  # whoever listened may have gone; the system stays
             click.echo(words)
 
-    read_settings(WorkerSettings)
+    for settings in (StoreSettings, WorkerSettings):
+        read_settings(settings)
     refusal = read_settings(ServiceSettings, host=host, port=port, insecure=insecure).refusal_to_listen()
     if refusal:
         raise click.UsageError(f"{refusal} With this command: --insecure.")

@@ -35,9 +35,10 @@ class InUse(StoreError):
 
     what: str
     by: str
+    way_out: str = "delete that first, or wait until it is over"
 
     def __str__(self) -> str:
-        return f"{self.what} is in use by {self.by}; delete that first, or wait until it is over."
+        return f"{self.what} is in use by {self.by}; {self.way_out}."
 
 
 class KeyReused(StoreError):

@@ -87,12 +87,21 @@ class Models:
             )
             return self._with_aliases(connection, tenant, [row])[0]
 
+    def remove_alias(self, tenant: str, name: str, alias: str) -> None:
+        """Remove an alias; raises NotFound."""
+        table = model_alias.c
+        statement = delete(model_alias).where(table.tenant_id == tenant, table.name == name, table.alias == alias)
+        with self.database.transaction() as connection:
+            if connection.execute(statement).rowcount == 0:
+                raise NotFound("alias", f"{alias} of {name}")
+
     def delete(self, tenant: str, model_id: str) -> None:
         """Delete a model; raises InUse while an alias points at it."""
         with self.database.transaction() as connection:
             record = self._get(connection, tenant, model_id)
             if record.aliases:
-                raise InUse(f"Model {model_id}", f"the alias {record.aliases[0]!r} of {record.name!r}")
+                alias = f"the alias {record.aliases[0]!r} of {record.name!r}"
+                raise InUse(f"Model {model_id}", alias, "remove the alias first")
             connection.execute(delete(model).where(model.c.id == model_id))
 
     def load(self, record: ModelRecord) -> bytes:

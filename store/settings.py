@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+import fsspec
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL
 
@@ -32,6 +33,31 @@ class StoreSettings(BaseSettings):
         validation_alias=AliasChoices("BLOBS_URL", "blobs_url"),
         description="fsspec address of large blobs; empty means a folder in the data directory.",
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if url and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("Write postgresql+psycopg://user:password@host/database, or sqlite:///file.")
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _known_broker(cls, url: str) -> str:
+        if url and not url.startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError("Write redis://host:6379/0 (Redis or Valkey), or redis+socket:///path.")
+        return url
+
+    @field_validator("blobs_url")
+    @classmethod
+    def _reachable_blobs(cls, url: str) -> str:
+        protocol = url.partition("://")[0]
+        if url:
+            try:
+                fsspec.get_filesystem_class(protocol)
+            except (ImportError, ValueError) as error:
+                raise ValueError(f"{protocol}:// cannot be used here: {error}. file:///folder always can.") from error
+        return url
 
     @property
     def database(self) -> str:

@@ -73,7 +73,9 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -
     bell = Doorbell(places.broker_url)
     workshop = Workshop(Claims(database), Datasets(database, blobs), blobs, settings, trainers, draining, bell)
     crew = Crew(workshop, owner=f"{socket.gethostname()}-{os.getpid()}")
-    rounds = Rounds(crew, Watch(workshop.claims, settings.lease_s), has_broker=bool(places.broker_url))
+    rounds = Rounds(
+        crew, Watch(workshop.claims, settings.lease_s, every_s=settings.rescue_s), has_broker=bool(places.broker_url)
+    )
     thread = threading.Thread(target=rounds.run, args=(draining,), name="rounds", daemon=True)
     thread.start()
     log.info("worker.ready", owner=crew.owner, concurrency=settings.concurrency, broker=bool(places.broker_url))

@@ -73,7 +73,6 @@ class Layer(Spec):
 
     stochastic: ClassVar[bool] = False  # draws random numbers when training
     reshapes: ClassVar[bool] = False  # y is a view of x, and dx one of dy: no room of its own
-    probabilities: ClassVar[bool] = False  # y already is a probability, so losses on logits refuse it
     kinks: ClassVar[tuple[float, ...]] = ()  # the x where the derivative jumps
 
     @abstractmethod

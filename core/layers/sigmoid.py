@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +14,6 @@ class Sigmoid(Layer):
     """y = 1 / (1 + e^-x), elementwise; dy/dx = y (1 - y)."""
 
     type: Literal["sigmoid"] = "sigmoid"
-    probabilities: ClassVar[bool] = True
 
     def forward(self, x: Array, ctx: Context) -> Array:
         return sigmoid(x, ctx.y)

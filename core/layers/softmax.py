@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +14,6 @@ class Softmax(Layer):
     """y_i = e^(x_i) / sum_j e^(x_j) over the last axis; dx = y (dy - sum_j y_j dy_j)."""
 
     type: Literal["softmax"] = "softmax"
-    probabilities: ClassVar[bool] = True
 
     def forward(self, x: Array, ctx: Context) -> Array:
         return softmax(x, ctx.y)

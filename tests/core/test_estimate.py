@@ -176,3 +176,10 @@ def test_the_estimate_is_what_a_run_takes(classes, make_spec, optimizer):
 def test_sentences_read_well(make_spec):
     for error in found(make_spec(layers=[FLAT, dense(16)], batch_size=1000)):
         assert re.fullmatch(r"[A-Z].*\.", error.detail)
+
+
+@pytest.mark.parametrize("last", ["relu", "tanh", "softmax", "sigmoid"])
+def test_cross_entropy_wants_a_plain_dense_layer_at_the_end(make_spec, last):
+    errors = found(make_spec(layers=[FLAT, dense(10), {"type": last}], loss={"type": "cross_entropy"}), IMAGES)
+    assert errors[0].pointer == "/network/layers/2"
+    assert f"remove this {last} layer" in errors[0].detail

@@ -413,3 +413,23 @@ def test_half_a_body_from_a_client_that_leaves(house: House) -> None:
 def test_answers_are_json_whatever_was_asked(house: House) -> None:
     answer: httpx.Response = house.http.get("/v1/jobs?limit=-1", headers={"Accept": "text/html"})
     json.loads(answer.content, parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer"),
+    [
+        ("/v1/jobs?validate_onyl=true", "/query/validate_onyl"),
+        ("/v1/datasets?foo=1", "/query/foo"),
+        ("/v1/jobs?limit=1_0", "/query/limit"),
+        ("/livez?x=1", "/query/x"),
+    ],
+)
+def test_query_parameters_are_taken_at_their_word(house: House, path: str, pointer: str) -> None:
+    problem = is_problem(house.http.get(path), 422, "invalid-parameter")
+    assert problem["errors"][0]["pointer"] == pointer
+
+
+def test_a_mistyped_dry_run_makes_no_job(house: House) -> None:
+    before = house.http.get("/v1/jobs").json()["data"]
+    is_problem(house.http.post("/v1/jobs?validate_onyl=true", json={}), 422)
+    assert house.http.get("/v1/jobs").json()["data"] == before

@@ -12,6 +12,10 @@ import pytest
     [
         ("work", "NUDGE_LEASE_S", "soon", "NUDGE_LEASE_S: Input should be a valid number"),
         ("serve", "NUDGE_MAX_UPLOAD_BYTES", "1", "NUDGE_MAX_UPLOAD_BYTES: Input should be greater than"),
+        ("migrate", "DATABASE_URL", "postgres://a@b/c", "DATABASE_URL: Write postgresql+psycopg://"),
+        ("work", "BROKER_URL", "amqp://x", "BROKER_URL: Write redis://"),
+        ("serve", "BLOBS_URL", "s3://bucket/nudge", "BLOBS_URL: s3:// cannot be used here: Install s3fs"),
+        ("up", "BROKER_URL", "amqp://x", "BROKER_URL: Write redis://"),
         ("up", "NUDGE_CONCURRENCY", "0", "NUDGE_CONCURRENCY: Input should be greater than"),
     ],
 )
