@@ -28,7 +28,7 @@ from service.openapi import JSON_BODY, document_body, refuses
 from store.errors import BadCursor, IllegalMove, KeyInProgress, KeyReused, NotFound
 from store.lifecycle import Status
 from store.records import JobRecord
-from store.submissions import Idempotency, NewJob
+from store.submissions import Idempotency, NewJob, Submission
 
 router = APIRouter(tags=["jobs"])
 LONGEST_WAIT_S = 60
@@ -148,13 +148,26 @@ async def submit_job(
     """Checked against the dataset at the door: shapes, targets and memory. With an `Idempotency-Key` header the same
     request may be sent again without making a second job."""
     idempotency = _idempotency(request, spec)
-    estimate = await services.call(services.admission.admit, tenant, spec)
+    try:
+        estimate = await services.call(services.admission.admit, tenant, spec)
+    except (NotFound, TooMuchMemory):
+        # What was let in once stays accepted, also when the checkpoint that it began from is gone by now.
+        if idempotency is None:
+            raise
+        earlier = await services.call(services.jobs.replay, tenant, idempotency)
+        if earlier is None:
+            raise
+        return _accepted(earlier)
     if validate_only:
         return answer(DryRun(spec=spec.model_dump(mode="json"), estimate=estimate))
     submission = await services.submissions.submit(NewJob(tenant, spec, estimate, idempotency))
-    job = submission.job
     if not submission.replayed:
-        services.doorbell.ring(job.id)
+        services.doorbell.ring(submission.job.id)
+    return _accepted(submission)
+
+
+def _accepted(submission: Submission) -> Response:
+    job = submission.job
     headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": "1"}
     if submission.replayed:
         headers["Idempotent-Replayed"] = "true"

@@ -11,7 +11,7 @@ from core.estimate import Estimate
 from core.training_spec import TrainingSpec
 from store import tables
 from store.database import Database
-from store.errors import IllegalMove, KeyInProgress, NotFound, StoreError, Unavailable
+from store.errors import IllegalMove, KeyInProgress, KeyReused, NotFound, StoreError, Unavailable
 from store.lifecycle import OVER, Status
 from store.moves import move, notice
 from store.pages import Page, read_page
@@ -68,6 +68,20 @@ class Jobs:
             return self._submit_together([new])[0]
         except Exception as error:
             return error
+
+    def replay(self, tenant: str, idempotency: Idempotency) -> Submission | None:
+        """The job that an earlier request with this key made; None when there is none. Raises KeyReused."""
+        keys = tables.idempotency
+        query = select(job, keys.c.fingerprint.label("first_fingerprint")).join(keys, keys.c.job_id == job.c.id)
+        with self.database.reading() as connection:
+            row = connection.execute(
+                query.where(keys.c.tenant_id == tenant, keys.c.key == idempotency.key)
+            ).one_or_none()
+        if row is None:
+            return None
+        if row.first_fingerprint != idempotency.fingerprint:
+            raise KeyReused
+        return Submission(job_record(row), replayed=True)
 
     def get(self, tenant: str, job_id: str) -> JobRecord:
         """One job; raises NotFound."""

@@ -30,8 +30,14 @@ def test_from_upload_to_prediction(open_house: OpenHouse, database_url: str) -> 
     refused = house.http.post("/v1/jobs", json=house.spec(dataset, from_checkpoint=checkpoint, network=other))
     is_problem(refused, 422, "invalid-spec")
     assert refused.json()["errors"][0]["pointer"] == "/from_checkpoint"
+    last = house.spec(dataset, from_checkpoint=checkpoint, seed=9)
+    first = house.http.post("/v1/jobs", json=last, headers={"Idempotency-Key": "fork"}).json()["id"]
+    assert house.http.delete(f"/v1/jobs/{job}").status_code == 204
+    again = house.http.post("/v1/jobs", json=last, headers={"Idempotency-Key": "fork"})
+    assert (again.status_code, again.json()["id"]) == (202, first)
+    is_problem(house.http.post("/v1/jobs", json=last), 404)
     for path in ("/v1/jobs?cursor=MTIzOgA", "/v1/jobs?name=%00", "/v1/jobs?limit=-1"):
         is_problem(house.http.get(path), 422)
     is_problem(house.http.get(f"/v1/jobs/job_{'z' * 26}"), 404)
-    is_problem(house.http.get(f"/v1/jobs/{job}/events?after=9223372036854775808"), 422)
+    is_problem(house.http.get(f"/v1/jobs/{first}/events?after=9223372036854775808"), 422)
     assert "Traceback" not in house.server.last_words(100_000)
