@@ -13,9 +13,12 @@ from client.terminal import Terminal, connected, pass_terminal
 FILES = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group()
-def datasets() -> None:
-    """Upload data and look at it."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def datasets(context: click.Context) -> None:
+    """Upload data and look at it. Alone, it lists them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
 
 
 @datasets.command()

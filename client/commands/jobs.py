@@ -11,9 +11,12 @@ from client.schemas import JobRecord
 from client.terminal import Terminal, connected, pass_terminal
 
 
-@click.group()
-def jobs() -> None:
-    """See, watch, stop and go on with training jobs."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def jobs(context: click.Context) -> None:
+    """See, watch, stop and go on with training jobs. Alone, it lists them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
 
 
 @jobs.command("list")

@@ -16,9 +16,12 @@ from client.terminal import Terminal, connected, pass_terminal
 VALUES_IN_A_REQUEST = 200_000
 
 
-@click.group()
-def models() -> None:
-    """See the trained networks."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """See the trained networks. Alone, it lists them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
 
 
 @models.command("list")

@@ -170,3 +170,9 @@ def test_a_job_is_paused_and_goes_on(run: Run, nudge: Client, digits: Dataset) -
     refused = run("jobs", "retry", job.id)
     assert refused.returncode == 4
     assert "cancelled cannot retry" in " ".join(refused.stderr.split())
+
+
+def test_a_group_alone_lists(run: Run) -> None:
+    for group in ("jobs", "datasets", "models"):
+        alone, listed = run(group), run(group, "list")
+        assert (alone.returncode, alone.stdout) == (0, listed.stdout)
