@@ -17,6 +17,15 @@ PositiveNumber = Annotated[float, Field(strict=True, gt=0, le=1e30)]
 Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 
 DISCRIMINATORS = ("type", "kind")
+# How a field is written that is an object where a beginner may send a word or a number.
+EXAMPLES = {
+    "network": '{"layers": [...]}',
+    "loss": '{"type": "quadratic"}',
+    "optimizer": '{"type": "sgd", "learning_rate": 0.1}',
+    "validation": '{"fraction": 0.2}',
+    "preprocessing": '{"scale": "unit"}',
+    "early_stopping": '{"patience": 5}',
+}
 
 
 class Spec(BaseModel):
@@ -103,8 +112,16 @@ def _sentence(kind: str, message: str, path: Sequence[str | int], context: dict[
             sentence = f"At least {context['min_length']} is needed here."
         case "too_long":
             sentence = f"At most {context['max_length']} are allowed here."
+        case "dict_type" | "model_type" | "model_attributes_type":
+            example = EXAMPLES.get(field)
+            sentence = "This must be an object in braces" + (f", such as {example}." if example else ".")
         case "string_pattern_mismatch":
-            sentence = f"This must match {context['pattern']}."
+            sentence = (
+                f"Use letters, digits and . _ - alone, a letter or digit first ({context['pattern']}), with no spaces."
+            )
+        case "less_than_equal":
+            limit = context["le"]
+            sentence = f"This must be at most {limit if isinstance(limit, int) else format(limit, 'g')}."
         case "finite_number":
             sentence = "This must be a finite number, not NaN or Infinity."
         case _:

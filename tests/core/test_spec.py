@@ -91,7 +91,7 @@ def layers(*given):
         (layers({"type": float("nan")}), "/network/layers/0/type", "the name of a type; known are dense"),
         (layers({"units": 3}), "/network/layers/0/type", 'a field "type"'),
         (layers({"type": "dense"}), "/network/layers/0/units", "required"),
-        (layers({"type": "dense", "units": 10**12}), "/network/layers/0/units", "less than or equal"),
+        (layers({"type": "dense", "units": 10**12}), "/network/layers/0/units", "at most"),
         (layers({"type": "dense", "units": 0}), "/network/layers/0/units", "greater than or equal"),
         (layers({"type": "dense", "units": True}), "/network/layers/0/units", "integer"),
         (layers({"type": "dense", "units": "3"}), "/network/layers/0/units", "integer"),
@@ -110,13 +110,13 @@ def layers(*given):
         ({"optimizer": {"type": "sdg"}}, "/optimizer/type", 'Did you mean "sgd"'),
         ({"loss": {"type": "mse"}}, "/loss/type", "known are quadratic"),
         ({"validation": {"fraction": 1.0}}, "/validation/fraction", "less than 1"),
-        ({"validation": {"dataset": "a b"}}, "/validation/dataset", "match"),
+        ({"validation": {"dataset": "a b"}}, "/validation/dataset", "letters, digits"),
         ({"seed": 2**63}, "/seed", "less than"),
         ({"seed": -1}, "/seed", "greater"),
         ({"epochs": 2.5}, "/epochs", "integer"),
         ({"name": "job_1"}, "/name", "like an id"),
-        ({"name": "a/b"}, "/name", "match"),
-        ({"priority": 11}, "/priority", "less"),
+        ({"name": "a/b"}, "/name", "letters, digits"),
+        ({"priority": 11}, "/priority", "at most"),
         ({"metadata": {"a": {"b": float("nan")}}}, "/metadata", "NaN"),
         ({"metadata": {"a": "\0"}}, "/metadata", "NUL"),
         ({"metadata": {"a": 2**70}}, "/metadata", "64 bits"),
@@ -246,3 +246,26 @@ def test_a_schema_round_trips():
     assert DataSchema.model_validate_json(schema.model_dump_json()) == schema
     with pytest.raises(ValidationError):
         DataSchema.model_validate(schema.model_dump() | {"input_shape": []})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"loss": "quadratic"}, 'such as {"type": "quadratic"}'),
+        ({"validation": 0.2}, 'such as {"fraction": 0.2}'),
+        ({"name": "my digits"}, "no spaces"),
+        ({"batch_size": 2**40}, "at most 2147483647"),
+    ],
+)
+def test_a_beginners_slip_is_answered_with_the_right_form(change, says):
+    body = {
+        "dataset": "ds_1",
+        "network": {"layers": [{"type": "dense", "units": 2}]},
+        "loss": {"type": "quadratic"},
+        **change,
+    }
+    with pytest.raises(ValidationError) as refused:
+        TrainingSpec.model_validate(body)
+    (finding,) = findings(refused.value)
+    assert finding.pointer == f"/{next(iter(change))}"
+    assert says in finding.detail
