@@ -102,3 +102,24 @@ def test_more_models_than_are_kept_loaded(house: House, dataset: str) -> None:
         again = [http.post(f"/v1/models/{model}/predict", json={"inputs": [[1, 0]]}).json() for model in models]
     assert first == again
     assert len({str(answer["outputs"]) for answer in first}) == 3
+
+
+def test_outputs_that_overflow_are_refused_by_row(house: House) -> None:
+    body = {"name": "line", "x": [[1], [2], [3], [4]], "y": [1.0, 2.0, 3.0, 4.5]}
+    dataset = house.http.post("/v1/datasets", json=body).json()["id"]
+    layers = {"layers": [{"type": "dense", "units": 1}]}
+    model = house.train(house.submit(dataset, network=layers, loss={"type": "quadratic"}))
+    answer = house.http.post(f"/v1/models/{model}/predict", json={"inputs": [[2.5], [1e308]]})
+    problem = is_problem(answer, 422, "invalid-inputs")
+    assert problem["errors"][0]["pointer"] == "/inputs/1"
+
+
+def test_an_alias_is_removed_and_its_model_may_go(house: House, trained: str) -> None:
+    checkpoint = house.http.get(f"/v1/jobs/{trained}").json()["checkpoint"]
+    model = house.http.post("/v1/models", json={"checkpoint": checkpoint, "name": "aliased"}).json()["id"]
+    assert house.http.put("/v1/models/aliased/aliases/best", json={"version": 1}).status_code == 200
+    problem = is_problem(house.http.delete(f"/v1/models/{model}"), 409, "in-use")
+    assert "remove the alias first" in problem["detail"]
+    assert house.http.delete("/v1/models/aliased/aliases/best").status_code == 204
+    is_problem(house.http.delete("/v1/models/aliased/aliases/best"), 404, "not-found")
+    assert house.http.delete(f"/v1/models/{model}").status_code == 204
