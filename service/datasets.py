@@ -215,7 +215,7 @@ def _options(text: str) -> Any:
     responses=refuses(BadCursor),
 )
 async def list_datasets(
-    services: Opened, tenant: Tenant, cursor: Cursor, limit: Limit = 50, name: NameFilter = None
+    services: Opened, tenant: Tenant, cursor: Cursor = None, limit: Limit = 50, name: NameFilter = None
 ) -> Response:
     """All datasets, or all versions of one name."""
     page = await services.call(services.datasets.page, tenant, limit, cursor, name)

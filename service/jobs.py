@@ -191,7 +191,7 @@ def _idempotency(request: Request, spec: TrainingSpec) -> Idempotency | None:
 async def list_jobs(
     services: Opened,
     tenant: Tenant,
-    cursor: Cursor,
+    cursor: Cursor = None,
     limit: Limit = 50,
     status: Annotated[Status | None, Query(description="Only those of this status.")] = None,
     name: NameFilter = None,

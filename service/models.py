@@ -81,7 +81,7 @@ class AliasTarget(Spec):
     responses=refuses(BadCursor),
 )
 async def list_models(
-    services: Opened, tenant: Tenant, cursor: Cursor, limit: Limit = 50, name: NameFilter = None
+    services: Opened, tenant: Tenant, cursor: Cursor = None, limit: Limit = 50, name: NameFilter = None
 ) -> Response:
     """All models, or all versions of one name."""
     page = await services.call(services.models.page, tenant, limit, cursor, name)
