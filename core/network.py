@@ -111,7 +111,7 @@ class Network:
         """Fill theta and state with their first values."""
         for vector, pieces in (theta, self.parameters()), (state, self.state()):
             for index, piece in enumerate(pieces):
-                shape, initializer, fan_in, fan_out = piece.variable
+                shape, initializer, fan_in, fan_out, _ = piece.variable
                 random = Random(seed, Purpose.PARAMETERS, layer=index)
                 piece.of(vector)[...] = initializer.draw(random, shape, fan_in, fan_out)
 

@@ -45,7 +45,7 @@ class Dense(Layer):
     def parameters(self, shape: Shape) -> dict[str, Variable]:
         fans = shape[0], self.units
         return {
-            "weights": Variable(fans, self.weights, *fans),
+            "weights": Variable(fans, self.weights, *fans, penalised=True),
             "biases": Variable((self.units,), self.biases, *fans),
         }
 

@@ -44,6 +44,7 @@ class Variable(NamedTuple):
     initializer: Initializer
     fan_in: int = 1
     fan_out: int = 1
+    penalised: bool = False  # a weight, which penalties and decay pull to zero; biases and the like are left alone
 
 
 class Scratch(NamedTuple):

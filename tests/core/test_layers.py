@@ -12,25 +12,13 @@ from pydantic import TypeAdapter
 
 import core.layers
 from core.gradcheck import layer_error
-from core.layers import AnyLayer, Dense, Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
+from core.layers import AnyLayer, Dense, Dropout, Flatten, ReLU, Sigmoid, Softmax
 from core.layers.layer import Layer, Misfit
 from core.network import Network
 from core.workspace import Workspace, layout
+from tests.core.layer_cases import CASES
 
 UNION = get_args(get_args(AnyLayer)[0])
-CASES = [
-    (Dense(units=3), (5,)),
-    (Dense(units=1), (1,)),
-    (Flatten(), (2, 3)),
-    (Flatten(), (4,)),
-    (Sigmoid(), (5,)),
-    (Tanh(), (2, 3)),
-    (ReLU(), (2, 3)),
-    (Softmax(), (4,)),
-    (Softmax(), (2, 3)),
-    (Dropout(rate=0.4), (6,)),
-    (Dropout(rate=0.0), (2, 2)),
-]
 over_layers = pytest.mark.parametrize(("layer", "shape"), CASES, ids=lambda v: getattr(v, "type", str(v)))
 
 

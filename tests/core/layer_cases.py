@@ -1,0 +1,17 @@
+"""A layer of every kind with an input shape it takes: what the tests over all layers draw from."""
+
+from core.layers import Dense, Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
+
+CASES = [
+    (Dense(units=3), (5,)),
+    (Dense(units=1), (1,)),
+    (Flatten(), (2, 3)),
+    (Flatten(), (4,)),
+    (Sigmoid(), (5,)),
+    (Tanh(), (2, 3)),
+    (ReLU(), (2, 3)),
+    (Softmax(), (4,)),
+    (Softmax(), (2, 3)),
+    (Dropout(rate=0.4), (6,)),
+    (Dropout(rate=0.0), (2, 2)),
+]
