@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := $(VENV)/peers
+TORCH := torch==2.13.0
 PORT ?= 8080
 DATA ?= data
 ARGS ?=
@@ -25,6 +27,15 @@ $(VENV)/default.stamp: requirements/default.txt pyproject.toml $(BIN)/uv
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/default.stamp
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The peers live apart, and nothing of ours depends on them. PyTorch is pinned by its version alone: its builds differ from
+# machine to machine (the index or wheels that pip is configured for decide), so no list of hashes holds everywhere.
+$(PEERS)/peers.stamp: requirements/peers.txt $(BIN)/uv
+	@echo "Making the environment of the peers in $(PEERS) ..."
+	@$(PYTHON) -m venv --without-pip $(PEERS)
+	@$(BIN)/uv pip install --python $(PEERS)/bin/python --quiet --compile-bytecode --require-hashes -r requirements/peers.txt
+	@$(PYTHON) -m pip --python $(PEERS)/bin/python install --quiet $(TORCH)
 	@touch $@
 
 .PHONY: help
@@ -67,6 +78,14 @@ lock: $(VENV)/dev.stamp  ## pin the requirements again (ARGS=--upgrade to take n
 .PHONY: openapi
 openapi: $(VENV)/dev.stamp  ## write openapi/openapi.json from the application
 	@$(BIN)/python openapi/export.py
+
+.PHONY: bench
+bench: $(PEERS)/peers.stamp  ## train beside PyTorch, JAX and scikit-learn: make bench ARGS="--workloads W1,W2 --threads 1"
+	@$(PEERS)/bin/python -m benchmarks.training $(ARGS)
+
+.PHONY: peers
+peers: $(PEERS)/peers.stamp  ## the same start gives the same weights as in PyTorch
+	@$(PEERS)/bin/python -m pytest peers $(ARGS)
 
 .PHONY: bench-service
 bench-service: $(VENV)/dev.stamp  ## measure submit, events and job start; the last line is JSON

@@ -17,6 +17,7 @@ LOCKS: dict[str, list[str]] = {
     "build": ["requirements/build.in"],
     "default": ["pyproject.toml"],
     "dev": ["pyproject.toml", "--all-extras", "--group", "dev", "-c", "requirements/default.txt"],
+    "peers": ["requirements/peers.in", "-c", "requirements/dev.txt"],
 }
 
 
