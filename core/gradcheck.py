@@ -15,7 +15,7 @@ import numpy as np
 
 from core.layers.layer import Array, Layer, Shape
 from core.losses import Loss
-from core.network import Network
+from core.network import Network, pairs
 from core.random import Purpose, Random
 from core.workspace import Workspace
 
@@ -65,7 +65,11 @@ def layer_error(layer: Layer, shape: Shape, *, rows: int = 4, seed: int = 0) -> 
     dx = workspace(at)[0].backward(r)
     assert dx is not None
     claimed = np.concatenate([gradient, dx.reshape(-1)])
-    return max(directional_error(lambda v: workspace(v)[1], claimed, at, u) for u in directions(random, at.size))
+    return max(
+        directional_error(lambda v: workspace(v)[1], claimed, at, u)
+        for u in directions(random, at.size)
+        if _sides(workspace(at + STEP * u)[0], rows) == _sides(workspace(at - STEP * u)[0], rows)
+    )
 
 
 def loss_error(loss: Loss, targets: Array, *, seed: int = 0) -> float:
@@ -101,8 +105,7 @@ def network_error(
 
     def sides(v: Array) -> list[bytes]:
         cost(v)
-        pairs = zip(network.layers, workspace.contexts(rows), strict=True)
-        return [(ctx.x > kink).tobytes() for at, ctx in pairs for kink in at.layer.kinks]
+        return _sides(workspace, rows)
 
     cost(theta)
     workspace.backward(loss.backward(workspace.forward(x), targets, room) / rows)
@@ -113,6 +116,12 @@ def network_error(
         if sides(theta + STEP * u) == sides(theta - STEP * u)
     ]
     return max(errors, default=None)
+
+
+def _sides(workspace: Workspace, rows: int) -> list[bytes]:
+    """On which side of each kink the inputs of the last forward lie, in layers inside others too."""
+    found = pairs(workspace.network.layers, workspace.contexts(rows))
+    return [(ctx.x > kink).tobytes() for at, ctx in found for kink in at.layer.kinks]
 
 
 def away_from(kinks: tuple[float, ...], x: Array) -> Array:

@@ -4,22 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from core.layers import AnyLayer
-from core.layers.layer import Array, Context, Layer, Misfit, Shape, Variable
+from core.layers.layer import (
+    Array,
+    Context,
+    Layer,
+    Misfit,
+    Shape,
+    Variable,
+    backward_through,
+    forward_through,
+    shapes_through,
+)
 from core.random import Purpose, Random
 from core.spec import Finding, Spec, SpecError
+
+MAX_LAYERS = 1024
 
 
 class NetworkSpec(Spec):
     """The layers, from the input to the output."""
 
     layers: tuple[AnyLayer, ...] = Field(min_length=1, max_length=256)
+
+    @field_validator("layers")
+    @classmethod
+    def _not_too_many(cls, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+        if (count := _count(layers)) > MAX_LAYERS:
+            raise ValueError(f"There are {count} layers, with those inside others: use at most {MAX_LAYERS}.")
+        return layers
+
+
+def _count(layers: Sequence[Layer]) -> int:
+    return sum(1 + _count(layer.inner()) for layer in layers)
 
 
 class ShapeError(SpecError):
@@ -46,13 +70,42 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Placed:
-    """A layer at its place: what goes in and out, and where its variables lie."""
+    """A layer at its place: what goes in and out, and where its variables lie.
+
+    `number` counts all layers of the network, those inside others too, from 0.
+    """
 
     layer: Layer
+    number: int
     input_shape: Shape
     output_shape: Shape
     parameters: tuple[Piece, ...]
     state: tuple[Piece, ...]
+    inner: tuple[Placed, ...]
+
+    @property
+    def learns(self) -> bool:
+        """Whether it or a layer inside it has parameters."""
+        return bool(self.parameters) or any(at.learns for at in self.inner)
+
+    def walk(self) -> Iterator[Placed]:
+        """This layer, then those inside it."""
+        yield self
+        for at in self.inner:
+            yield from at.walk()
+
+
+def first_learned(layers: Sequence[Placed]) -> int:
+    """The index of the first layer with parameters: backward need not go beyond it."""
+    learned = (index for index, at in enumerate(layers) if at.learns)
+    return next(learned, len(layers))
+
+
+def pairs(layers: Sequence[Placed], contexts: Sequence[Context]) -> Iterator[tuple[Placed, Context]]:
+    """Every layer with its context, in the order of the numbers."""
+    for at, ctx in zip(layers, contexts, strict=True):
+        yield at, ctx
+        yield from pairs(at.inner, ctx.inner)
 
 
 @dataclass(frozen=True)
@@ -68,21 +121,17 @@ class Network:
     @classmethod
     def trace(cls, layers: Sequence[Layer], input_shape: Shape) -> Network:
         """Follow the shapes through the layers; raises ShapeError. Allocates nothing."""
-        shape, size, state_size = input_shape, 0, 0
-        placed = []
-        for index, layer in enumerate(layers):
-            try:
-                output = layer.output_shape(shape)
-            except Misfit as misfit:
-                field = "" if misfit.field is None else f"/{misfit.field}"
-                raise ShapeError(f"/network/layers/{index}{field}", misfit.detail) from None
-            parameters = tuple(_pieces(f"layers.{index}", layer.parameters(shape), size))
-            state = tuple(_pieces(f"layers.{index}", layer.state(shape), state_size))
-            placed.append(Placed(layer, shape, output, parameters, state))
-            size += sum(prod(piece.variable.shape) for piece in parameters)
-            state_size += sum(prod(piece.variable.shape) for piece in state)
-            shape = output
-        return cls(tuple(placed), input_shape, shape, size, state_size)
+        try:
+            output_shape = shapes_through(layers, input_shape)[-1]
+        except Misfit as misfit:
+            raise ShapeError(f"/network/{misfit.field}", misfit.detail) from None
+        tracer = _Tracer()
+        placed = tracer.place(layers, input_shape, "")
+        return cls(placed, input_shape, output_shape, tracer.size, tracer.state_size)
+
+    def walk(self) -> Iterator[Placed]:
+        """Every layer, in the order of the numbers."""
+        return (inner for at in self.layers for inner in at.walk())
 
     @property
     def flops(self) -> int:
@@ -92,16 +141,15 @@ class Network:
     @property
     def first_learned(self) -> int:
         """The index of the first layer with parameters: backward need not go beyond it."""
-        learned = (index for index, at in enumerate(self.layers) if at.parameters)
-        return next(learned, len(self.layers))
+        return first_learned(self.layers)
 
     def parameters(self) -> Iterator[Piece]:
         """Every piece of theta, in order."""
-        return (piece for at in self.layers for piece in at.parameters)
+        return (piece for at in self.walk() for piece in at.parameters)
 
     def state(self) -> Iterator[Piece]:
         """Every piece of the state, in order."""
-        return (piece for at in self.layers for piece in at.state)
+        return (piece for at in self.walk() for piece in at.state)
 
     def allocate(self, dtype: str) -> tuple[Array, Array]:
         """Room for theta and state, without values."""
@@ -117,21 +165,34 @@ class Network:
 
     def forward(self, x: Array, contexts: Sequence[Context]) -> Array:
         """The output (n, *output_shape) for inputs x (n, *input_shape)."""
-        for at, ctx in zip(self.layers, contexts, strict=True):
-            ctx.x = x
-            x = at.layer.forward(x, ctx)
-        return x
+        return forward_through([at.layer for at in self.layers], x, contexts)
 
     def backward(self, dy: Array, contexts: Sequence[Context], first: int) -> Array | None:
         """Fill the gradients, given dC/d(output); goes down to layer `first` and returns its dx."""
-        dx: Array | None = dy
-        for index in range(len(contexts) - 1, first - 1, -1):
-            assert dx is not None
-            dx = self.layers[index].layer.backward(dx, contexts[index])
-        return dx
+        return backward_through([at.layer for at in self.layers], dy, contexts, first)
+
+
+class _Tracer:
+    """Gives layers their numbers and their variables their places, in order."""
+
+    def __init__(self) -> None:
+        self.number = self.size = self.state_size = 0
+
+    def place(self, layers: Sequence[Layer], shape: Shape, prefix: str) -> tuple[Placed, ...]:
+        """The layers in a row, behind all that was placed before; `prefix` begins the names of their pieces."""
+        placed = []
+        for index, (layer, (x, y)) in enumerate(zip(layers, pairwise(shapes_through(layers, shape)), strict=True)):
+            name, number = f"{prefix}layers.{index}.", self.number
+            parameters = tuple(_pieces(name, layer.parameters(x), self.size))
+            state = tuple(_pieces(name, layer.state(x), self.state_size))
+            self.number += 1
+            self.size += sum(prod(piece.variable.shape) for piece in parameters)
+            self.state_size += sum(prod(piece.variable.shape) for piece in state)
+            placed.append(Placed(layer, number, x, y, parameters, state, self.place(layer.inner(), x, name)))
+        return tuple(placed)
 
 
 def _pieces(prefix: str, variables: dict[str, Variable], start: int) -> Iterator[Piece]:
     for name, variable in variables.items():
-        yield Piece(f"{prefix}.{name}", start, variable)
+        yield Piece(prefix + name, start, variable)
         start += prod(variable.shape)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from core.layers.layer import Array, Context, Scratch
-from core.network import Network
+from core.network import Network, Placed, first_learned, pairs
 from core.random import Purpose, Random
 
 ALIGNMENT = 64
@@ -22,6 +23,7 @@ class Place:
     y: int | None
     dx: int | None
     scratch: tuple[int, ...]
+    inner: tuple[Place, ...]  # of the layers inside it
 
 
 @dataclass(frozen=True)
@@ -37,26 +39,15 @@ def layout(network: Network, rows: int, dtype: str, *, backward: bool, input_gra
 
     Outputs live until backward has used them; without backward, until the next layer has, so that two places take
     turns. The gradients that travel back take turns in two places, down to the first layer that learns, or to the
-    network's input if its gradient is wanted.
+    network's input if its gradient is wanted. Layers inside another have two such places of their own, since what goes
+    around them has to stay; blocks behind one another share them.
     """
-    arena = _Arena()
     itemsize = np.dtype(dtype).itemsize
-    # Layers that write no output of their own pass a view along and take no turn.
-    writers = [index for index, at in enumerate(network.layers) if not at.layer.reshapes]
-    y_bytes = {i: prod((rows, *network.layers[i].output_shape)) * itemsize for i in writers}
-    if not backward:
-        ys, dxs = arena.in_turns(y_bytes), {}
-    else:
-        ys = {i: arena.reserve(bytes_) for i, bytes_ in y_bytes.items()}
-        first = 0 if input_gradient else network.first_learned + 1
-        dx_bytes = {i: prod((rows, *network.layers[i].input_shape)) * itemsize for i in writers if i >= first}
-        dxs = arena.in_turns(dx_bytes)
-    places = []
-    for index, at in enumerate(network.layers):
-        scratch = at.layer.scratch(at.input_shape, rows).values()
-        sizes = [prod(s.shape) * (np.dtype(s.dtype).itemsize if s.dtype else itemsize) for s in scratch]
-        places.append(Place(ys.get(index), dxs.get(index), tuple(arena.reserve(bytes_) for bytes_ in sizes)))
-    return Layout(tuple(places), arena.end)
+    first = _Planner(rows, itemsize, backward, 0)
+    first.place(network.layers, 0, input_gradient)
+    planner = _Planner(rows, itemsize, backward, first.kept)  # now that it is known where what is kept ends
+    places = planner.place(network.layers, planner.passing, input_gradient)
+    return Layout(places, planner.passing)
 
 
 def evaluation_rows(network: Network, dtype: str) -> int:
@@ -64,22 +55,53 @@ def evaluation_rows(network: Network, dtype: str) -> int:
     return min(256, max(1, EVALUATION_BYTES // max(1, layout(network, 1, dtype, backward=False).bytes)))
 
 
-class _Arena:
-    """Hands out aligned places one after the other."""
+class _Planner:
+    """Hands out aligned places: first what is kept from forward to backward, then from `passing` on what is not."""
 
-    def __init__(self) -> None:
-        self.end = 0
+    def __init__(self, rows: int, itemsize: int, backward: bool, passing: int) -> None:
+        self.kept = 0
+        self.passing = passing  # grows to the end of what passes
+        self._rows, self._itemsize, self._backward = rows, itemsize, backward
 
-    def reserve(self, size: int) -> int:
-        start = self.end
-        self.end += -(-size // ALIGNMENT) * ALIGNMENT
+    def place(self, layers: Sequence[Placed], passing: int, input_gradient: bool) -> tuple[Place, ...]:
+        """The places of layers in a row; what passes goes behind `passing`."""
+        # Layers that write no output of their own pass a view along and take no turn.
+        writers = [index for index, at in enumerate(layers) if not at.layer.reshapes]
+        ys = {i: self._rows * prod(layers[i].output_shape) * self._itemsize for i in writers}
+        dxs = {}
+        if self._backward:
+            ys = {i: self._keep(size) for i, size in ys.items()}
+            first = 0 if input_gradient else first_learned(layers) + 1
+            dxs = {i: self._rows * prod(layers[i].input_shape) * self._itemsize for i in writers if i >= first}
+            passing = self._in_turns(passing, dxs)
+        else:
+            passing = self._in_turns(passing, ys)
+        places = []
+        for index, at in enumerate(layers):
+            scratch = at.layer.scratch(at.input_shape, self._rows).values()
+            sizes = [prod(s.shape) * (np.dtype(s.dtype).itemsize if s.dtype else self._itemsize) for s in scratch]
+            kept = tuple(self._keep(size) for size in sizes)
+            inner = self.place(at.inner, passing, index in dxs)
+            places.append(Place(ys.get(index), dxs.get(index), kept, inner))
+        return tuple(places)
+
+    def _keep(self, size: int) -> int:
+        start = self.kept
+        self.kept += _aligned(size)
         return start
 
-    def in_turns(self, sizes: dict[int, int]) -> dict[int, int]:
-        """Two places that the arrays take in turns, in order."""
-        order = list(sizes)
-        turns = [self.reserve(max((sizes[i] for i in order[turn::2]), default=0)) for turn in (0, 1)]
-        return {i: turns[number % 2] for number, i in enumerate(order)}
+    def _in_turns(self, start: int, arrays: dict[int, int]) -> int:
+        """Turn sizes into two places from `start` on that the arrays take in turns, in order; returns their end."""
+        order = list(arrays)
+        sizes = [_aligned(max((arrays[i] for i in order[turn::2]), default=0)) for turn in (0, 1)]
+        for number, i in enumerate(order):
+            arrays[i] = start + sizes[0] * (number % 2)
+        self.passing = max(self.passing, start + sum(sizes))
+        return start + sum(sizes)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 class Workspace:
@@ -110,14 +132,13 @@ class Workspace:
         memory = np.empty(self._layout.bytes + ALIGNMENT, np.uint8)
         start = -memory.ctypes.data % ALIGNMENT
         self._arena = memory[start : start + self._layout.bytes]
-        self._contexts: dict[int, list[Context]] = {}
-        self._stochastic = [i for i, at in enumerate(network.layers) if at.layer.stochastic]
+        self._contexts: dict[int, tuple[Context, ...]] = {}
 
-    def contexts(self, rows: int) -> list[Context]:
+    def contexts(self, rows: int) -> tuple[Context, ...]:
         """The contexts for a batch of exactly `rows`."""
         found = self._contexts.get(rows)
         if found is None:
-            found = self._contexts[rows] = [self._context(index, rows) for index in range(len(self.network.layers))]
+            found = self._contexts[rows] = self._made(self.network.layers, self._layout.places, rows)
         return found
 
     def forward(self, x: Array) -> Array:
@@ -130,11 +151,14 @@ class Workspace:
 
     def randomise(self, rows: int, seed: int, epoch: int, step: int) -> None:
         """Set the random streams of the next forward: the same place draws the same masks."""
-        for index in self._stochastic:
-            self.contexts(rows)[index].random = Random(seed, Purpose.LAYER, epoch=epoch, step=step, layer=index)
+        for at, ctx in pairs(self.network.layers, self.contexts(rows)):
+            if at.layer.stochastic:
+                ctx.random = Random(seed, Purpose.LAYER, epoch=epoch, step=step, layer=at.number)
 
-    def _context(self, index: int, rows: int) -> Context:
-        at, place = self.network.layers[index], self._layout.places[index]
+    def _made(self, layers: Sequence[Placed], places: Sequence[Place], rows: int) -> tuple[Context, ...]:
+        return tuple(self._context(at, place, rows) for at, place in zip(layers, places, strict=True))
+
+    def _context(self, at: Placed, place: Place, rows: int) -> Context:
         wanted = at.layer.scratch(at.input_shape, rows).values()
         nothing = np.empty(0, self._dtype)
         return Context(
@@ -147,6 +171,8 @@ class Workspace:
             scratch=tuple(self._array(o, s) for o, s in zip(place.scratch, wanted, strict=True)),
             training=self._training,
             random=None,
+            inner=self._made(at.inner, place.inner, rows),
+            first=first_learned(at.inner) if place.dx is None else 0,
         )
 
     def _array(self, offset: int, scratch: Scratch) -> Array:

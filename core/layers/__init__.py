@@ -8,11 +8,14 @@ from core.layers.dense import Dense
 from core.layers.dropout import Dropout
 from core.layers.flatten import Flatten
 from core.layers.relu import ReLU
+from core.layers.residual import Residual
 from core.layers.sigmoid import Sigmoid
 from core.layers.softmax import Softmax
 from core.layers.tanh import Tanh
 
 AnyLayer = Annotated[
-    Dense | Flatten | Sigmoid | Tanh | ReLU | Softmax | Dropout,
+    Dense | Flatten | Sigmoid | Tanh | ReLU | Softmax | Dropout | Residual,
     Field(discriminator="type"),
 ]
+
+Residual.model_rebuild()  # it contains layers of any kind, which are known only here

@@ -15,6 +15,7 @@ Neither changes x or dy. Between the two, ctx.x is x, and ctx.y and ctx.scratch 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -29,7 +30,10 @@ Shape = tuple[int, ...]
 
 
 class Misfit(Exception):
-    """A layer that cannot take its input: the field to change (None: the layer itself) and what to do."""
+    """A layer that cannot take its input: the field to change (None: the layer itself) and what to do.
+
+    A field of a layer inside this one is named by its path, such as "layers/0/units".
+    """
 
     def __init__(self, field: str | None, detail: str) -> None:
         super().__init__(detail)
@@ -67,11 +71,14 @@ class Context:
     scratch: tuple[Array, ...]
     training: bool
     random: Random | None  # set for a layer that is `stochastic`, when training
+    inner: tuple[Context, ...] = ()  # those of the layers inside this one
+    first: int = 0  # of the layers inside, the one where backward ends
 
 
 class Layer(Spec):
     """One differentiable step from x to y."""
 
+    type: str
     stochastic: ClassVar[bool] = False  # draws random numbers when training
     reshapes: ClassVar[bool] = False  # y is a view of x, and dx one of dy: no room of its own
     kinks: ClassVar[tuple[float, ...]] = ()  # the x where the derivative jumps
@@ -79,6 +86,10 @@ class Layer(Spec):
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
         """The shape of y for an x of `shape`; raises Misfit."""
+
+    def inner(self) -> tuple[Layer, ...]:
+        """The layers inside this one, the first of which takes the same x; what they need, they declare themselves."""
+        return ()
 
     def parameters(self, shape: Shape) -> dict[str, Variable]:
         """What is learned."""
@@ -103,3 +114,32 @@ class Layer(Spec):
     @abstractmethod
     def backward(self, dy: Array, ctx: Context) -> Array | None:
         """dx for a batch dy, and the gradients; None where ctx.dx is None."""
+
+
+def shapes_through(layers: Sequence[Layer], shape: Shape) -> list[Shape]:
+    """The shapes of x before each of the layers in a row and of y behind the last; raises Misfit with a path."""
+    shapes = [shape]
+    for index, layer in enumerate(layers):
+        try:
+            shapes.append(layer.output_shape(shapes[-1]))
+        except Misfit as misfit:
+            field = "" if misfit.field is None else f"/{misfit.field}"
+            raise Misfit(f"layers/{index}{field}", misfit.detail) from None
+    return shapes
+
+
+def forward_through(layers: Sequence[Layer], x: Array, contexts: Sequence[Context]) -> Array:
+    """The y of the last of the layers in a row."""
+    for layer, ctx in zip(layers, contexts, strict=True):
+        ctx.x = x
+        x = layer.forward(x, ctx)
+    return x
+
+
+def backward_through(layers: Sequence[Layer], dy: Array, contexts: Sequence[Context], first: int) -> Array | None:
+    """Fill the gradients, given the dy of the last layer; goes down to the layer `first` and returns its dx."""
+    dx: Array | None = dy
+    for index in range(len(layers) - 1, first - 1, -1):
+        assert dx is not None
+        dx = layers[index].backward(dx, contexts[index])
+    return dx

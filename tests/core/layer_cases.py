@@ -1,6 +1,6 @@
 """A layer of every kind with an input shape it takes: what the tests over all layers draw from."""
 
-from core.layers import Dense, Dropout, Flatten, ReLU, Sigmoid, Softmax, Tanh
+from core.layers import Dense, Dropout, Flatten, ReLU, Residual, Sigmoid, Softmax, Tanh
 
 CASES = [
     (Dense(units=3), (5,)),
@@ -14,4 +14,6 @@ CASES = [
     (Softmax(), (2, 3)),
     (Dropout(rate=0.4), (6,)),
     (Dropout(rate=0.0), (2, 2)),
+    (Residual(layers=(Dense(units=4), Tanh(), Dense(units=3))), (3,)),
+    (Residual(layers=(Dropout(rate=0.3), Residual(layers=(Dense(units=4), ReLU())), Flatten())), (4,)),
 ]

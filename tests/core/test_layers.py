@@ -74,7 +74,8 @@ def test_shapes_are_honest(layer, shape):
     x, dy, y, dx, gradient = step(layer, shape, "float64", rows=3)
     assert y.shape == dy.shape == (3, *layer.output_shape(shape))
     assert dx.shape == x.shape
-    assert gradient.size == sum(prod(v.shape) for v in layer.parameters(shape).values())
+    placed = Network.trace([layer], shape).walk()
+    assert gradient.size == sum(prod(v.shape) for at in placed for v in at.layer.parameters(at.input_shape).values())
     assert layer.flops(shape) >= 0
 
 
