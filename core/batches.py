@@ -23,6 +23,11 @@ class Batches:
         self._x = np.empty((rows, *shape), dtype)
         self._y = np.empty((rows, width), dtype)
 
+    def blank(self) -> Array:
+        """One input (input_shape) of raw zeros, preprocessed."""
+        raw = np.zeros_like(self._raw[:1])
+        return self._preprocessing.apply(raw, np.empty_like(self._x[:1]))[0]
+
     def load(self, indices: NDArray[np.int64]) -> tuple[Array, Array, Array]:
         """Inputs (n, *input_shape), target rows (n, width), and the stored targets of the rows at `indices`.
 

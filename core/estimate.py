@@ -7,7 +7,9 @@ from math import prod
 
 import numpy as np
 
+from core.augmentation import augmentation_bytes
 from core.data import validation_rows
+from core.layers.layer import Misfit
 from core.network import Network
 from core.schema import ClassTarget, DataSchema, class_key
 from core.spec import Finding, Spec, SpecError
@@ -32,7 +34,12 @@ class Estimate(Spec):
 def check(spec: TrainingSpec, schema: DataSchema, validation: DataSchema | None) -> Estimate:
     """The cost of a run; raises SpecError, with all that does not fit, where it cannot run."""
     network = Network.trace(spec.network.layers, schema.input_shape)
-    errors = [*_output(spec, network, schema), *_rows(spec, schema), *_validation(spec, schema, validation)]
+    errors = [
+        *_augmentation(spec, schema),
+        *_output(spec, network, schema),
+        *_rows(spec, schema),
+        *_validation(spec, schema, validation),
+    ]
     if errors:
         raise SpecError(errors)
     estimate = _estimate(spec, network, schema, validation)
@@ -50,6 +57,15 @@ def training_rows(spec: TrainingSpec, rows: int) -> int:
     if isinstance(spec.validation, ValidationFraction):
         return rows - validation_rows(rows, spec.validation.fraction)
     return rows
+
+
+def _augmentation(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
+    for index, step in enumerate(spec.augmentation):
+        try:
+            step.check(schema.input_shape)
+        except Misfit as misfit:
+            field = "" if misfit.field is None else f"/{misfit.field}"
+            yield Finding(f"/augmentation/{index}{field}", misfit.detail)
 
 
 def _output(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterator[Finding]:
@@ -144,6 +160,7 @@ def _estimate(spec: TrainingSpec, network: Network, schema: DataSchema, validati
         batch = min(evaluation_rows(network, spec.dtype), validated)
         memory += layout(network, batch, spec.dtype, backward=False).bytes
         memory += _batch_bytes(spec, validation or schema, network, batch)
+    memory += augmentation_bytes(spec.augmentation, schema.input_shape)
     if spec.preprocessing.scale == "standard":
         memory += 8 * prod(schema.input_shape) * 8
     # The order of the rows with its shuffle; a checkpoint while it becomes bytes; what NumPy takes in passing.

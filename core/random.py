@@ -31,6 +31,7 @@ class Purpose(IntEnum):
     SHUFFLE = 3
     LAYER = 4
     CHECK = 5
+    AUGMENTATION = 6
 
 
 def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
@@ -114,6 +115,21 @@ class Random:
             piece = flat[start : start + _PIECE]
             piece[...] = self.words(len(piece)) >= threshold
         return out
+
+
+def uniform_rows(
+    seed: int, purpose: Purpose, rows: NDArray[np.int64], count: int, *, epoch: int, layer: int
+) -> NDArray[np.float64]:
+    """For each row number r what Random(seed, purpose, epoch=epoch, step=r, layer=layer).uniform((count,)) gives:
+    (rows, count) numbers in (0, 1), each row's own whatever rows it stands among."""
+    blocks = -(-count // 2)
+    counter = np.empty((4, len(rows), blocks), np.uint64)
+    counter[0] = np.arange(blocks, dtype=np.uint64)
+    counter[1] = rows.astype(np.uint64)[:, None]
+    counter[2:, :, :] = np.array([epoch, purpose << 24 | layer], np.uint64)[:, None, None]
+    words = philox(counter.reshape(4, -1), (seed & 0xFFFFFFFF, seed >> 32))
+    pairs = (words[::2] << _32 | words[1::2]).T.reshape(len(rows), -1)[:, :count]
+    return ((pairs >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 # M. J. Wichura, "Algorithm AS 241: the percentage points of the normal distribution", Applied Statistics

@@ -6,6 +6,7 @@ from math import isfinite, sqrt
 
 import numpy as np
 
+from core.augmentation import Augmentation
 from core.batches import Batches
 from core.checkpoint import Checkpoint, CheckpointMismatch
 from core.data import Dataset
@@ -65,6 +66,7 @@ class Run:
             training=True,
         )
         self._batches, self._difference = self.batches(data, spec.batch_size)
+        self._augmentation = Augmentation(spec.augmentation, spec.seed, self._batches.blank())
         self._indices = data.indices()
         self._order = self._indices[:0]
 
@@ -87,7 +89,9 @@ class Run:
     def advance(self) -> None:
         """One step: forward, cost, backward, update."""
         spec, loss = self.spec, self.spec.loss
-        x, y, labels = self._batches.load(self._order[self.examples :][: spec.batch_size])
+        rows = self._order[self.examples :][: spec.batch_size]
+        x, y, labels = self._batches.load(rows)
+        self._augmentation.apply(x, rows, self.epoch)
         n = len(x)
         self._workspace.randomise(n, spec.seed, self.epoch, self.step)
 

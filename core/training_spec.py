@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, JsonValue, PlainValidator, Tag, field_validator
 
+from core.augmentation import AnyAugmentation
 from core.losses import AnyLoss
 from core.network import NetworkSpec
 from core.optimizers import SGD, AnyOptimizer
@@ -110,6 +111,7 @@ class TrainingSpec(Spec):
     dataset: DatasetName
     validation: Validation | None = None
     preprocessing: PreprocessingSpec = PreprocessingSpec()
+    augmentation: Annotated[tuple[AnyAugmentation, ...], Field(max_length=16)] = ()
     network: NetworkSpec
     loss: AnyLoss
     optimizer: AnyOptimizer = SGD()
