@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from core.layers.layer import Array
+from core.metrics import Measured
 from core.network import Network
 from core.schema import DataSchema
 from core.spec import Finding, SpecError
@@ -53,7 +54,7 @@ class Checkpoint:
     tensors: Mapping[str, Array]
     best: float | None = None
     best_epoch: int = 0
-    metrics: dict[str, float | None] = field(default_factory=dict)
+    metrics: Measured = field(default_factory=dict)
 
     @cached_property
     def digest(self) -> str:

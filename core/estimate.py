@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 
 import numpy as np
 
 from core.augmentation import augmentation_bytes
 from core.data import validation_rows
-from core.layers.layer import Misfit
-from core.network import Network
+from core.layers.layer import Layer, Misfit
+from core.network import Network, Placed
 from core.schema import ClassTarget, DataSchema, class_key
 from core.spec import Finding, Spec, SpecError
 from core.training_spec import TrainingSpec, ValidationDataset, ValidationFraction
@@ -38,6 +38,8 @@ def check(spec: TrainingSpec, schema: DataSchema, validation: DataSchema | None)
         *_augmentation(spec, schema),
         *_output(spec, network, schema),
         *_rows(spec, schema),
+        *_metrics(spec, schema),
+        *_stopping(spec, schema),
         *_validation(spec, schema, validation),
     ]
     if errors:
@@ -79,12 +81,14 @@ def _output(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterato
         )
         yield Finding("/loss/type", detail)
         return
-    for index in _behind_the_logits(network) if loss.logits else ():
+    for field, detail in loss.misfits(target):
+        yield Finding(f"/loss/{field}", detail)
+    for path, layer in _behind_the_logits("/network", network.layers) if loss.logits else ():
         detail = (
             f"{loss.type} makes the probabilities itself, out of numbers of any size: remove this "
-            f"{spec.network.layers[index].type} layer, so that the network ends in a plain dense layer."
+            f"{layer.type} layer, so that the network ends in a plain dense layer."
         )
-        yield Finding(f"/network/layers/{index}", detail)
+        yield Finding(path, detail)
     widths = loss.widths(target)
     if network.output_shape not in {(width,) for width in widths}:
         has = f"the dataset has {target.width} classes"
@@ -98,11 +102,14 @@ def _output(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterato
         yield Finding(f"/network/layers/{last}", detail)
 
 
-def _behind_the_logits(network: Network) -> list[int]:
+def _behind_the_logits(path: str, layers: Sequence[Placed]) -> Iterator[tuple[str, Layer]]:
     """The layers behind the last one with parameters that do more than give its numbers another shape."""
-    learned = [index for index, at in enumerate(network.layers) if at.parameters]
-    rest = range(learned[-1] + 1 if learned else 0, len(network.layers))
-    return [index for index in rest if not network.layers[index].layer.reshapes]
+    learned = [index for index, at in enumerate(layers) if at.learns]
+    if learned:
+        yield from _behind_the_logits(f"{path}/layers/{learned[-1]}", layers[learned[-1]].inner)
+    for index in range(learned[-1] + 1 if learned else 0, len(layers)):
+        if not layers[index].layer.reshapes:
+            yield f"{path}/layers/{index}", layers[index].layer
 
 
 def _rows(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
@@ -113,15 +120,43 @@ def _rows(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
     elif spec.batch_size > rows:
         detail = f"The batch size is {spec.batch_size} but there are only {rows} training rows: use at most {rows}."
         yield Finding("/batch_size", detail)
-    stopping = spec.early_stopping
+
+
+def _metrics(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
+    names: set[str] = set()
+    for index, metric in enumerate(spec.metrics):
+        at = f"/metrics/{index}"
+        if spec.validation is None:
+            yield Finding(at, "Metrics are measured on validation data: set validation.")
+        if metric.for_classes != isinstance(schema.target, ClassTarget):
+            is_for, has = ("classes", "real numbers") if metric.for_classes else ("real targets", "classes")
+            yield Finding(at, f"{metric.type} is for {is_for}, but the target of this dataset is {has}: remove it.")
+        elif (problem := metric.misfit(schema.target.width)) is not None:
+            yield Finding(at, problem)
+        if metric.name in names:
+            yield Finding(at, f"{metric.name} stands here twice: remove one.")
+        names.add(metric.name)
+
+
+def _stopping(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
+    at, stopping = "/early_stopping/metric", spec.early_stopping
     if stopping is None:
         return
-    if stopping.metric.startswith("validation") and spec.validation is None:
+    always = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+    asked = {f"validation_{metric.name}": metric.is_number for metric in spec.metrics}
+    if stopping.metric not in always and not asked.get(stopping.metric):
+        numbers = ", ".join([*always, *(name for name, is_number in asked.items() if is_number)])
+        detail = f"{stopping.metric} is not a number that is measured here; there are {numbers}, and more with metrics."
+        yield Finding(at, detail)
+    elif stopping.metric.startswith("validation") and spec.validation is None:
         detail = f"{stopping.metric} is not measured without validation: set validation, or watch train_loss."
-        yield Finding("/early_stopping/metric", detail)
-    if stopping.metric.endswith("accuracy") and not isinstance(schema.target, ClassTarget):
-        detail = "There is no accuracy for real targets: watch a loss instead."
-        yield Finding("/early_stopping/metric", detail)
+        yield Finding(at, detail)
+    elif (
+        stopping.metric in always
+        and stopping.metric.endswith("accuracy")
+        and not isinstance(schema.target, ClassTarget)
+    ):
+        yield Finding(at, "There is no accuracy for real targets: watch a loss instead.")
 
 
 def _validation(spec: TrainingSpec, schema: DataSchema, other: DataSchema | None) -> Iterator[Finding]:
@@ -160,6 +195,7 @@ def _estimate(spec: TrainingSpec, network: Network, schema: DataSchema, validati
         batch = min(evaluation_rows(network, spec.dtype), validated)
         memory += layout(network, batch, spec.dtype, backward=False).bytes
         memory += _batch_bytes(spec, validation or schema, network, batch)
+        memory += sum(8 * prod(metric.room(schema.target.width)) for metric in spec.metrics)
     memory += augmentation_bytes(spec.augmentation, schema.input_shape)
     if spec.preprocessing.scale == "standard":
         memory += 8 * prod(schema.input_shape) * 8

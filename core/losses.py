@@ -8,6 +8,7 @@ classes (a single 0 or 1 when two classes are told by one output), the numbers t
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -38,6 +39,10 @@ class Loss(Spec):
     def outputs(self, a: Array) -> Array:
         """What a prediction shows of the last layer's values."""
         return a
+
+    def misfits(self, target: ClassTarget | RealTarget) -> Iterator[tuple[str, str]]:
+        """What of it does not fit these targets: the field, and what to do, as a sentence."""
+        return iter(())
 
     def widths(self, target: ClassTarget | RealTarget) -> tuple[int, ...]:
         """The widths that the network's last layer may have, the usual one first."""

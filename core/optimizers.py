@@ -25,6 +25,11 @@ class Optimizer(Spec):
 
     learning_rate: LearningRate = 0.1
 
+    @property
+    def decoupled_decay(self) -> float:
+        """The part of each weight that goes at each step, per unit of the learning rate, beside the rule itself."""
+        return 0.0
+
     @abstractmethod
     def memory(self) -> tuple[str, ...]:
         """The names of the vectors it remembers; all begin as zeros."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite, sqrt
+from math import isfinite
 
 import numpy as np
 
@@ -11,10 +11,11 @@ from core.batches import Batches
 from core.checkpoint import Checkpoint, CheckpointMismatch
 from core.data import Dataset
 from core.layers.layer import Array
-from core.metrics import correct
+from core.metrics import Measured, correct
 from core.network import Network
 from core.preprocessing import Preprocessing
 from core.random import Purpose, Random
+from core.regularization import Restraint, l2_norm
 from core.schedules import rate_at
 from core.schema import ClassTarget
 from core.training_spec import TrainingSpec
@@ -45,7 +46,7 @@ class Run:
         self.classes = isinstance(data.schema.target, ClassTarget)
         self.epoch = self.step = self.best_epoch = 0
         self.best: float | None = None
-        self.metrics: dict[str, float | None] = {}
+        self.metrics: Measured = {}
         self.sums = np.zeros(3)  # cost, rows said right, gradient norms: of the running epoch
         self.theta, self.state = self.network.allocate(spec.dtype)
         self.memory = {name: np.zeros_like(self.theta) for name in spec.optimizer.memory()}
@@ -57,6 +58,15 @@ class Run:
         self.steps = -(-len(data) // spec.batch_size)
         self._gradient = np.zeros_like(self.theta)
         self._blocks = self._in_blocks()
+        self._restraint = Restraint(
+            spec.regularization,
+            spec.gradient_clipping,
+            self.network,
+            self.theta,
+            self._gradient,
+            rows=len(data),
+            decay=spec.optimizer.decoupled_decay,
+        )
         self._workspace = Workspace(
             self.network,
             spec.batch_size,
@@ -87,7 +97,7 @@ class Run:
         self._order = self._indices[order]
 
     def advance(self) -> None:
-        """One step: forward, cost, backward, update."""
+        """One step: forward, cost, backward, update. Cost and gradient norm are those of the data alone."""
         spec, loss = self.spec, self.spec.loss
         rows = self._order[self.examples :][: spec.batch_size]
         x, y, labels = self._batches.load(rows)
@@ -105,14 +115,16 @@ class Run:
         da = loss.backward(a, y, difference)
         da *= 1 / n  # the cost of a batch is the mean over its examples
         self._workspace.backward(da)
-        norm = _norm(self._gradient)
+        norm = l2_norm(self._gradient)
         if not isfinite(norm):
             raise Diverged(self.epoch + 1, self.step + 1)
 
         count = self.epoch * self.steps + self.step
         rate = self.rate(count)
+        self._restraint.before(norm, rate)
         for theta, gradient, memory, room in self._blocks:
             spec.optimizer.step(theta, gradient, memory, room, rate=rate, count=count + 1)
+        self._restraint.after()
         self.sums += cost, hits, norm
         self.step += 1
 
@@ -120,7 +132,7 @@ class Run:
         """The learning rate of the update with this number, from 0."""
         return rate_at(self.spec.optimizer.learning_rate, count, self.steps, self.spec.epochs)
 
-    def finish_epoch(self) -> dict[str, float | None]:
+    def finish_epoch(self) -> Measured:
         """The training metrics of the epoch whose steps are done."""
         if not np.isfinite(self.theta).all():
             raise Diverged(self.epoch + 1, self.step)
@@ -182,10 +194,3 @@ class Run:
         for name, vector in self.memory.items():
             vector[...] = checkpoint.tensors[f"optimizer.{name}"]
         self.preprocessing = Preprocessing.from_json(checkpoint.preprocessing, checkpoint.group("preprocessing."))
-
-
-def _norm(g: Array) -> float:
-    square = float(np.dot(g, g))
-    if not isfinite(square):  # in float32 the square overflows long before the norm does
-        square = float(np.sum(np.square(g, dtype=np.float64)))
-    return sqrt(square)

@@ -13,6 +13,7 @@ from core.checkpoint import Checkpoint
 from core.data import Dataset, split
 from core.estimate import check
 from core.evaluation import Evaluation
+from core.metrics import Measured
 from core.run import Diverged, Run
 from core.schema import ClassTarget
 from core.training_spec import TrainingSpec, ValidationFraction
@@ -40,7 +41,7 @@ class Epoch:
     """A finished epoch (from 1): its metrics, whether it is the best so far, whether early stopping ends the run."""
 
     epoch: int
-    metrics: dict[str, float | None]
+    metrics: Measured
     best: bool
     stop: bool
     _take: Callable[[], Checkpoint] = field(repr=False)
@@ -111,7 +112,7 @@ def _epoch(run: Run, evaluation: Evaluation | None, chunk_s: float) -> Iterator[
     run.epoch, run.step = run.epoch + 1, 0
     run.sums[...] = 0
     if best:
-        run.best, run.best_epoch = metrics[_watched(run)], run.epoch
+        run.best, run.best_epoch = _watched(run, metrics), run.epoch
     metrics |= {"examples_per_s": speed, "seconds": training + validating}
     yield Epoch(run.epoch, metrics, best, _stopped(run), _taker(run))
 
@@ -128,19 +129,18 @@ def _work(advance: Callable[[], None], over: Callable[[], bool], seconds: float)
     return spent
 
 
-def _watched(run: Run) -> str:
-    """The metric that says which epoch is best."""
-    if run.spec.early_stopping is not None:
-        return run.spec.early_stopping.metric
-    return "train_loss" if run.spec.validation is None else "validation_loss"
+def _watched(run: Run, metrics: Measured) -> float | None:
+    """The value that says which epoch is best."""
+    value = metrics[run.spec.watched]
+    assert not isinstance(value, list)
+    return value
 
 
-def _is_best(run: Run, metrics: dict[str, float | None]) -> bool:
-    name = _watched(run)
-    value = metrics[name]
+def _is_best(run: Run, metrics: Measured) -> bool:
+    value = _watched(run, metrics)
     if value is None or run.best is None:
         return run.best is None
-    return value > run.best if name.endswith("accuracy") else value < run.best
+    return value > run.best if run.spec.higher_is_better else value < run.best
 
 
 def _stopped(run: Run) -> bool:

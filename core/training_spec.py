@@ -10,9 +10,11 @@ from pydantic import Discriminator, Field, JsonValue, PlainValidator, Tag, field
 
 from core.augmentation import AnyAugmentation
 from core.losses import AnyLoss
+from core.metrics import MetricOrName
 from core.network import NetworkSpec
 from core.optimizers import SGD, AnyOptimizer
 from core.preprocessing import PreprocessingSpec
+from core.regularization import GradientClipping, Regularization
 from core.spec import Count, PositiveNumber, Spec
 
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$", examples=["ds_01"])]
@@ -83,9 +85,15 @@ Validation = Annotated[
 
 
 class EarlyStopping(Spec):
-    """Stop when the metric has not improved for `patience` epochs."""
+    """Stop when the metric has not improved for `patience` epochs; the model is then the best checkpoint.
 
-    metric: Literal["train_loss", "train_accuracy", "validation_loss", "validation_accuracy"] = "validation_loss"
+    The metric is the loss or accuracy of the training or validation data, or `validation_` and the name of one of
+    `metrics` that is a number, such as `validation_f1`.
+    """
+
+    metric: Annotated[
+        str, Field(pattern=r"^[a-z0-9_]{1,64}$", examples=["train_loss", "validation_accuracy", "validation_f1"])
+    ] = "validation_loss"
     patience: Count
 
 
@@ -115,6 +123,12 @@ class TrainingSpec(Spec):
     network: NetworkSpec
     loss: AnyLoss
     optimizer: AnyOptimizer = SGD()
+    regularization: Regularization = Regularization()
+    gradient_clipping: GradientClipping = GradientClipping()
+    metrics: Annotated[
+        tuple[MetricOrName, ...],
+        Field(max_length=32, description="Measured on the validation data and told as `validation_<name>`."),
+    ] = ()
     batch_size: Count = 32
     epochs: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 10
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 0
@@ -133,6 +147,19 @@ class TrainingSpec(Spec):
         if name is not None and _ID.match(name):
             raise ValueError("A name must not begin like an id (ds_, job_, ckpt_, mdl_).")
         return name
+
+    @property
+    def watched(self) -> str:
+        """The metric that says which epoch is best."""
+        if self.early_stopping is not None:
+            return self.early_stopping.metric
+        return "train_loss" if self.validation is None else "validation_loss"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether the metric that is watched should grow."""
+        asked = {f"validation_{metric.name}": metric.higher_is_better for metric in self.metrics}
+        return asked.get(self.watched, self.watched.endswith("accuracy"))
 
     def identity(self) -> dict[str, Any]:
         """The part that decides what is computed, as JSON values: no names, ids, limits or habits of keeping."""

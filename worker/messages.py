@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.metrics import Measured
 from store.claims import EpochReport, Progress
 
 
@@ -19,7 +20,7 @@ class Kept:
     epoch: int
     step: int
     digest: str
-    metrics: dict[str, float | None]
+    metrics: Measured
     content: bytes
     best: bool
 

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from core.checkpoint import Checkpoint, CheckpointDamaged, CheckpointMismatch
 from core.data import Dataset, DatasetDamaged
+from core.metrics import Measured
 from core.spec import SpecError
 from core.training import Chunk, Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
@@ -96,7 +97,7 @@ class _Reports:
         self._spec = spec
         self._pipe = pipe
         self._epochs: list[EpochReport] = []
-        self._metrics: dict[str, float | None] = {}
+        self._metrics: Measured = {}
         self._best: Kept | None = None
         self._kept_epoch = first_epoch - 1
         self._began = self._flushed = time.monotonic()
@@ -113,7 +114,8 @@ class _Reports:
         """Note a finished epoch; send what was gathered when it is time, and always the first and the last one."""
         self._epochs.append(EpochReport(epoch.epoch, epoch.metrics))
         self._metrics = epoch.metrics
-        self._measure(float(epoch.epoch), epoch.metrics.get("examples_per_s"))
+        speed = epoch.metrics.get("examples_per_s")
+        self._measure(float(epoch.epoch), speed if isinstance(speed, float) else None)
         last = epoch.stop or epoch.epoch == self._spec.epochs
         due = last or epoch.epoch == self._first or time.monotonic() - self._flushed >= REPORT_S
         wanted = last or (due and epoch.epoch - self._kept_epoch >= self._spec.checkpoints.every_epochs)
@@ -142,5 +144,5 @@ class _Reports:
         self._progress = Progress(epochs_done / total, examples_per_s, eta_s)
 
 
-def _kept(checkpoint: Checkpoint, metrics: dict[str, float | None], best: bool) -> Kept:
+def _kept(checkpoint: Checkpoint, metrics: Measured, best: bool) -> Kept:
     return Kept(checkpoint.epoch, checkpoint.step, checkpoint.digest, dict(metrics), checkpoint.to_bytes(), best)
