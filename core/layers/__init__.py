@@ -6,15 +6,20 @@ from pydantic import Field
 
 from core.layers.dense import Dense
 from core.layers.dropout import Dropout
+from core.layers.elu import ELU
 from core.layers.flatten import Flatten
+from core.layers.gelu import GELU
+from core.layers.leaky_relu import LeakyReLU
 from core.layers.relu import ReLU
 from core.layers.residual import Residual
 from core.layers.sigmoid import Sigmoid
+from core.layers.silu import SiLU
 from core.layers.softmax import Softmax
+from core.layers.softplus import Softplus
 from core.layers.tanh import Tanh
 
 AnyLayer = Annotated[
-    Dense | Flatten | Sigmoid | Tanh | ReLU | Softmax | Dropout | Residual,
+    Dense | Flatten | Sigmoid | Tanh | ReLU | Softmax | Dropout | Residual | LeakyReLU | ELU | GELU | SiLU | Softplus,
     Field(discriminator="type"),
 ]
 

@@ -1,6 +1,20 @@
 """A layer of every kind with an input shape it takes: what the tests over all layers draw from."""
 
-from core.layers import Dense, Dropout, Flatten, ReLU, Residual, Sigmoid, Softmax, Tanh
+from core.layers import (
+    ELU,
+    GELU,
+    Dense,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    ReLU,
+    Residual,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 
 CASES = [
     (Dense(units=3), (5,)),
@@ -16,4 +30,9 @@ CASES = [
     (Dropout(rate=0.0), (2, 2)),
     (Residual(layers=(Dense(units=4), Tanh(), Dense(units=3))), (3,)),
     (Residual(layers=(Dropout(rate=0.3), Residual(layers=(Dense(units=4), ReLU())), Flatten())), (4,)),
+    (LeakyReLU(slope=0.2), (2, 3)),
+    (ELU(alpha=1.5), (2, 3)),
+    (GELU(), (2, 3)),
+    (SiLU(), (2, 3)),
+    (Softplus(), (2, 3)),
 ]

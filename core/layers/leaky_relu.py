@@ -1,0 +1,37 @@
+"""The rectified linear unit that lets a little through."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from core.layers.layer import Array, Context, Layer, Shape
+
+
+class LeakyReLU(Layer):
+    """y = x for x > 0, else slope x, elementwise; dy/dx = 1 for x > 0, else slope. NaN stays NaN.
+
+    A. Maas, A. Hannun, A. Ng, "Rectifier nonlinearities improve neural network acoustic models", ICML 2013.
+    """
+
+    type: Literal["leaky_relu"] = "leaky_relu"
+    slope: Annotated[float, Field(strict=True, ge=0, le=1, examples=[0.01])] = 0.01
+    kinks: ClassVar[tuple[float, ...]] = (0.0,)
+
+    def forward(self, x: Array, ctx: Context) -> Array:
+        np.copyto(ctx.y, x)
+        return np.multiply(x, self.slope, out=ctx.y, where=x < 0)
+
+    def backward(self, dy: Array, ctx: Context) -> Array | None:
+        np.multiply(dy, self.slope, out=ctx.dx)
+        np.copyto(ctx.dx, dy, where=ctx.x > 0)
+        return ctx.dx
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def flops(self, shape: Shape) -> int:
+        return prod(shape)
