@@ -59,10 +59,11 @@ def findings(error: ValidationError) -> list[Finding]:
 
     The offending value is never repeated (it may be NaN, huge or secret), except a misspelt type name.
     """
-    tags = _tags()
+    tags, fields = _names()
     result = []
     for item in error.errors(include_url=False):
-        path = [part for part in item["loc"] if not _is_member(part, tags)]
+        parts = zip((None, *item["loc"]), item["loc"], strict=False)
+        path = [part for before, part in parts if not _is_member(before, part, tags, fields)]
         context = item.get("ctx", {})
         if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
             field = str(context["discriminator"]).strip("'")
@@ -78,23 +79,30 @@ def findings(error: ValidationError) -> list[Finding]:
     ]
 
 
-def _tags() -> set[str]:
-    """The names of all members of all discriminated unions, which pydantic weaves into its locations."""
-    found: set[str] = set()
+def _names() -> tuple[set[str], set[str]]:
+    """The names of all members of discriminated unions, which pydantic weaves into its locations, and of all fields."""
+    tags: set[str] = set()
+    fields: set[str] = set()
     waiting: list[type[BaseModel]] = [Spec]
     while waiting:
         cls = waiting.pop()
         waiting.extend(cls.__subclasses__())
+        fields |= set(cls.model_fields)
         for name in DISCRIMINATORS:
             field = cls.model_fields.get(name)
             if field is not None and isinstance(field.default, str):
-                found.add(field.default)
-    return found
+                tags.add(field.default)
+    return tags, fields
 
 
-def _is_member(part: str | int, tags: set[str]) -> bool:
+def _is_member(before: str | int | None, part: str | int, tags: set[str], fields: set[str]) -> bool:
+    if not isinstance(part, str):
+        return False
+    if part in tags:
+        # "scale" is an entry of a list, but also a field.
+        return part not in fields or isinstance(before, int)
     # Members chosen by a function instead of a field carry tags in angle brackets.
-    return isinstance(part, str) and (part in tags or part.startswith("<"))
+    return part.startswith("<")
 
 
 def _sentence(kind: str, message: str, path: Sequence[str | int], context: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from core.augmentation import (
 from core.estimate import check
 from core.random import Purpose, Random, uniform_rows
 from core.schema import DataSchema, RealTarget
-from core.spec import SpecError
+from core.spec import SpecError, findings
 from core.training import fit
 
 STEPS = [Shift(pixels=2), Rotate(degrees=20), Scale(factor=0.2), Noise(deviation=0.1), Flip()]
@@ -265,6 +265,13 @@ def test_a_shift_leaves_something_of_the_image(classes, make_spec):
 def test_what_makes_no_sense_is_refused(make_spec, step):
     with pytest.raises(ValidationError):
         make_spec(augmentation=[step])
+
+
+def test_a_step_named_like_a_field_hides_no_place(make_spec):
+    with pytest.raises(ValidationError) as caught:
+        make_spec(preprocessing={"scale": 3}, augmentation=[{"type": "scale", "factor": "x", "scale": 1}])
+    pointers = {finding.pointer for finding in findings(caught.value)}
+    assert pointers == {"/preprocessing/scale", "/augmentation/0/factor", "/augmentation/0/scale"}
 
 
 def test_the_estimate_counts_its_memory(classes, make_spec):
