@@ -4,13 +4,20 @@ from typing import Annotated
 
 from pydantic import Field
 
+from core.layers.avg_pool2d import AvgPool2D
+from core.layers.conv1d import Conv1D
+from core.layers.conv2d import Conv2D
 from core.layers.dense import Dense
 from core.layers.dropout import Dropout
 from core.layers.elu import ELU
 from core.layers.flatten import Flatten
 from core.layers.gelu import GELU
+from core.layers.global_avg_pool import GlobalAvgPool
+from core.layers.global_max_pool import GlobalMaxPool
 from core.layers.leaky_relu import LeakyReLU
+from core.layers.max_pool2d import MaxPool2D
 from core.layers.relu import ReLU
+from core.layers.reshape import Reshape
 from core.layers.residual import Residual
 from core.layers.sigmoid import Sigmoid
 from core.layers.silu import SiLU
@@ -19,7 +26,26 @@ from core.layers.softplus import Softplus
 from core.layers.tanh import Tanh
 
 AnyLayer = Annotated[
-    Dense | Flatten | Sigmoid | Tanh | ReLU | Softmax | Dropout | Residual | LeakyReLU | ELU | GELU | SiLU | Softplus,
+    Dense
+    | Flatten
+    | Sigmoid
+    | Tanh
+    | ReLU
+    | Softmax
+    | Dropout
+    | Residual
+    | LeakyReLU
+    | ELU
+    | GELU
+    | SiLU
+    | Softplus
+    | Conv2D
+    | Conv1D
+    | MaxPool2D
+    | AvgPool2D
+    | GlobalMaxPool
+    | GlobalAvgPool
+    | Reshape,
     Field(discriminator="type"),
 ]
 

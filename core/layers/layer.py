@@ -103,6 +103,10 @@ class Layer(Spec):
         """What backward wants from forward beyond x and y, for batches of `rows`."""
         return {}
 
+    def sides(self, ctx: Context) -> list[Array]:
+        """On which side of its kinks each number of the last forward lay: arrays that change where one is crossed."""
+        return [ctx.x > kink for kink in self.kinks]
+
     @abstractmethod
     def flops(self, shape: Shape) -> int:
         """Floating-point operations of forward for one example."""

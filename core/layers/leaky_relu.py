@@ -26,9 +26,9 @@ class LeakyReLU(Layer):
         return np.multiply(x, self.slope, out=ctx.y, where=x < 0)
 
     def backward(self, dy: Array, ctx: Context) -> Array | None:
-        np.multiply(dy, self.slope, out=ctx.dx)
-        np.copyto(ctx.dx, dy, where=ctx.x > 0)
-        return ctx.dx
+        dx = np.multiply(dy, self.slope, out=ctx.dx)
+        np.copyto(dx, dy, where=ctx.x > 0)
+        return dx
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape

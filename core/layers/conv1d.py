@@ -1,0 +1,71 @@
+"""The convolution of sequences."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Literal
+
+from core.initializers import AnyInitializer, GlorotUniform, Zeros
+from core.layers.axes import sequence
+from core.layers.convolution import Convolution, Filters, check_groups, fans
+from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
+from core.layers.windows import Extent, Padding1D, slide
+from core.spec import Count
+
+
+class Conv1D(Layer):
+    """y[p] = b + sum_i x[p stride + i dilation - before] W[i], over the cells i of the kernel, for each window p.
+
+    x (n, time, features), W (kernel, features / groups, filters), b (filters), y (n, windows, filters): what `conv2d`
+    does to an image of one column. `core/layers/convolution.py` has the sums, `core/layers/windows.py` the windows.
+    """
+
+    type: Literal["conv1d"] = "conv1d"
+    filters: Filters
+    kernel: Extent
+    stride: Extent = 1
+    padding: Padding1D = "valid"
+    dilation: Extent = 1
+    groups: Count = 1
+    weights: AnyInitializer = GlorotUniform()
+    biases: AnyInitializer = Zeros()
+
+    def forward(self, x: Array, ctx: Context) -> Array:
+        W, b = ctx.parameters
+        convolution = self._convolution(x.shape[1:])
+        convolution.forward(x[:, :, None], W[:, None], b, ctx.y[:, :, None], ctx.scratch)
+        return ctx.y
+
+    def backward(self, dy: Array, ctx: Context) -> Array | None:
+        x, dx, (W, _), (dW, db) = ctx.x, ctx.dx, ctx.parameters, ctx.gradients
+        column = None if dx is None else dx[:, :, None]
+        convolution = self._convolution(x.shape[1:])
+        convolution.backward(x[:, :, None], W[:, None], dy[:, :, None], (dW[:, None], db), column, ctx.scratch)
+        return dx
+
+    def output_shape(self, shape: Shape) -> Shape:
+        _, features = sequence(shape, self.type)
+        check_groups(self.groups, features, self.filters)
+        return self._convolution(shape).windows.rows.count, self.filters
+
+    def parameters(self, shape: Shape) -> dict[str, Variable]:
+        _, features = sequence(shape, self.type)
+        kernel = self.kernel, features // self.groups, self.filters
+        fan = fans((self.kernel,), features, self.filters, self.groups)
+        return {
+            "weights": Variable(kernel, self.weights, *fan, penalised=True),
+            "biases": Variable((self.filters,), self.biases, *fan),
+        }
+
+    def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
+        return self._convolution(shape).scratch(sequence(shape, self.type)[1], self.filters, rows)
+
+    def flops(self, shape: Shape) -> int:
+        fan_in = self.parameters(shape)["weights"].fan_in
+        return (2 * fan_in + 1) * prod(self.output_shape(shape))
+
+    def _convolution(self, shape: Shape) -> Convolution:
+        time, _ = sequence(shape, self.type)
+        padding = self.padding if isinstance(self.padding, str) else (self.padding, 0)
+        windows = slide((time, 1), (self.kernel, 1), (self.stride, 1), padding, (self.dilation, 1), field="kernel")
+        return Convolution(windows, self.groups)
