@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.random import Random
-from core.spec import Spec
+from core.spec import Number, Spec
 
 Shape = tuple[int, ...]
 
@@ -34,6 +34,16 @@ class Zeros(Initializer):
 
     def draw(self, random: Random, shape: Shape, fan_in: int, fan_out: int) -> NDArray[Any]:
         return np.zeros(shape)
+
+
+class Constant(Initializer):
+    """All of one value."""
+
+    type: Literal["constant"] = "constant"
+    value: Number = 0.0
+
+    def draw(self, random: Random, shape: Shape, fan_in: int, fan_out: int) -> NDArray[Any]:
+        return np.full(shape, float(self.value))
 
 
 class GlorotUniform(Initializer):
@@ -91,7 +101,7 @@ class NielsenScaled(Initializer):
 
 
 AnyInitializer = Annotated[
-    Zeros | GlorotUniform | GlorotNormal | HeUniform | HeNormal | NielsenLarge | NielsenScaled,
+    Zeros | Constant | GlorotUniform | GlorotNormal | HeUniform | HeNormal | NielsenLarge | NielsenScaled,
     Field(discriminator="type"),
 ]
 

@@ -12,6 +12,7 @@ from core.random import Purpose, Random
 UNION = get_args(get_args(AnyInitializer)[0])
 DEVIATIONS = {
     "zeros": 0.0,
+    "constant": 0.0,
     "glorot_uniform": np.sqrt(2 / 500),
     "glorot_normal": np.sqrt(2 / 500),
     "he_uniform": np.sqrt(2 / 300),
