@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from core.checkpoint import Checkpoint
 from core.layers.layer import Array
 from core.losses import AnyLoss, Loss
+from core.metrics import by_class
 from core.network import Network, NetworkSpec
 from core.preprocessing import Preprocessing
 from core.schema import ClassTarget, DataSchema, JsonScalar
@@ -72,8 +73,7 @@ class Predictor:
         target = self.schema.target
         if not isinstance(target, ClassTarget):
             raise ValueError("Only a model of classes can name one.")
-        if outputs.shape[1] == 1:
-            outputs = np.concatenate([1 - outputs, outputs], axis=1)
+        outputs = by_class(outputs, self._loss.even)
         order = np.argsort(-outputs, axis=1, kind="stable")[:, : max(1, top)]
         result: list[Prediction] = []
         for row, best in zip(outputs, order.tolist(), strict=True):

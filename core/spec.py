@@ -6,8 +6,8 @@ A wrong spec is always reported as `Finding`s: a JSON pointer to the place and a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,6 +25,8 @@ EXAMPLES = {
     "validation": '{"fraction": 0.2}',
     "preprocessing": '{"scale": "unit"}',
     "early_stopping": '{"patience": 5}',
+    "regularization": '{"l2": 0.0001}',
+    "gradient_clipping": '{"norm": 1}',
 }
 
 
@@ -59,11 +61,10 @@ def findings(error: ValidationError) -> list[Finding]:
 
     The offending value is never repeated (it may be NaN, huge or secret), except a misspelt type name.
     """
-    tags, fields = _names()
+    tags, choices = _unions()
     result = []
     for item in error.errors(include_url=False):
-        parts = zip((None, *item["loc"]), item["loc"], strict=False)
-        path = [part for before, part in parts if not _is_member(before, part, tags, fields)]
+        path = _without_members(item["loc"], tags, choices)
         context = item.get("ctx", {})
         if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
             field = str(context["discriminator"]).strip("'")
@@ -79,30 +80,50 @@ def findings(error: ValidationError) -> list[Finding]:
     ]
 
 
-def _names() -> tuple[set[str], set[str]]:
-    """The names of all members of discriminated unions, which pydantic weaves into its locations, and of all fields."""
+def _unions() -> tuple[set[str], set[str]]:
+    """The names of all members of discriminated unions, which pydantic weaves into its locations, and of all fields
+    that hold such a union."""
     tags: set[str] = set()
-    fields: set[str] = set()
+    choices: set[str] = set()
     waiting: list[type[BaseModel]] = [Spec]
     while waiting:
         cls = waiting.pop()
         waiting.extend(cls.__subclasses__())
-        fields |= set(cls.model_fields)
-        for name in DISCRIMINATORS:
-            field = cls.model_fields.get(name)
-            if field is not None and isinstance(field.default, str):
-                tags.add(field.default)
-    return tags, fields
+        tags |= set(_tags(cls))
+        choices |= {name for name, field in cls.model_fields.items() if _chooses(field.annotation)}
+    return tags, choices
 
 
-def _is_member(before: str | int | None, part: str | int, tags: set[str], fields: set[str]) -> bool:
-    if not isinstance(part, str):
-        return False
-    if part in tags:
-        # "scale" is an entry of a list, but also a field.
-        return part not in fields or isinstance(before, int)
-    # Members chosen by a function instead of a field carry tags in angle brackets.
-    return part.startswith("<")
+def _tags(cls: type[BaseModel]) -> Iterator[str]:
+    for name in DISCRIMINATORS:
+        field = cls.model_fields.get(name)
+        if field is not None and isinstance(field.default, str):
+            yield field.default
+
+
+def _chooses(annotation: object) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(_tags(annotation))
+    return any(_chooses(argument) for argument in get_args(annotation))
+
+
+def _without_members(location: Iterable[str | int], tags: set[str], choices: set[str]) -> list[str | int]:
+    """The path in the document: a member's name comes right behind the field that holds it, or its index there.
+
+    A field may have the name of a member of another union.
+    """
+    path: list[str | int] = []
+    choosing = True  # the document may be a member itself
+    for part in location:
+        if isinstance(part, str) and part.startswith("<"):
+            continue  # the tag of a member that is chosen by a function instead of a field
+        if isinstance(part, str):
+            if choosing and part in tags:
+                choosing = False
+                continue
+            choosing = part in choices
+        path.append(part)
+    return path
 
 
 def _sentence(kind: str, message: str, path: Sequence[str | int], context: dict[str, Any]) -> str:
