@@ -67,5 +67,6 @@ class Conv1D(Layer):
     def _convolution(self, shape: Shape) -> Convolution:
         time, _ = sequence(shape, self.type)
         padding = self.padding if isinstance(self.padding, str) else (self.padding, 0)
-        windows = slide((time, 1), (self.kernel, 1), (self.stride, 1), padding, (self.dilation, 1), field="kernel")
+        kernel, stride, dilation = (self.kernel, 1), (self.stride, 1), (self.dilation, 1)
+        windows = slide((time, 1), kernel, stride, padding, dilation, field="kernel", names=("steps in time", ""))
         return Convolution(windows, self.groups)

@@ -107,16 +107,17 @@ def slide(
     dilation: int | tuple[int, int] = 1,
     *,
     field: str,
+    names: tuple[str, str] = ("rows", "columns"),
 ) -> Windows:
     """The windows over an image of `lengths`; raises Misfit, about `field`, where not even one fits."""
     each = zip(lengths, *(both(value) for value in (size, stride, dilation, padding)), strict=True)
     windows = Windows(*(Sliding.over(*axis) for axis in each))
-    for axis, name in (windows.rows, "rows"), (windows.columns, "columns"):
+    for axis, name in zip((windows.rows, windows.columns), names, strict=True):
         if axis.count < 1:
             reach, room = (axis.size - 1) * axis.dilation + 1, axis.length + 2 * axis.before
             padded = " with its padding" if axis.before else ""
             detail = (
-                f"It reaches over {reach} {name}, but the input{padded} has only {room} here: "
+                f"Its windows reach over {reach} {name}, but the input{padded} has only {room} here: "
                 'make it smaller, or set "padding": "same".'
             )
             raise Misfit(field, detail)
