@@ -71,6 +71,7 @@ class Context:
     scratch: tuple[Array, ...]
     training: bool
     random: Random | None  # set for a layer that is `stochastic`, when training
+    mask: Array | None = None  # of sequences: (n, time), 1 for a step that counts and 0 for padding; None: all count
     inner: tuple[Context, ...] = ()  # those of the layers inside this one
     first: int = 0  # of the layers inside, the one where backward ends
 
@@ -91,6 +92,10 @@ class Layer(Spec):
         """The layers inside this one, the first of which takes the same x; what they need, they declare themselves."""
         return ()
 
+    def categories(self) -> int | None:
+        """How many there are, for a layer that takes whole numbers from 0 on, by which it cannot be differentiated."""
+        return None
+
     def parameters(self, shape: Shape) -> dict[str, Variable]:
         """What is learned."""
         return {}
@@ -106,6 +111,9 @@ class Layer(Spec):
     def sides(self, ctx: Context) -> list[Array]:
         """On which side of its kinks each number of the last forward lay: arrays that change where one is crossed."""
         return [ctx.x > kink for kink in self.kinks]
+
+    def examine(self) -> None:
+        """A closer look at the layer itself, taken when a job is submitted; raises Misfit."""
 
     @abstractmethod
     def flops(self, shape: Shape) -> int:

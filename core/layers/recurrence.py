@@ -1,0 +1,63 @@
+"""What the recurrent layers share: sequences (n, time, features), computed time first.
+
+One step is then one contiguous block (n, ...), and all that does not depend on the step before is one matrix product
+over all steps. A masked step leaves the state of its row as it was, so that padding changes nothing and the state
+behind the last step is that of the last valid one; with no valid step it is zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.layers.layer import Array, Misfit, Shape
+
+
+def sequence_shape(name: str, shape: Shape, units: int, whole: bool) -> Shape:
+    """The shape of all states, or of the last one; raises Misfit for anything but a sequence."""
+    if len(shape) != 2:
+        size = " x ".join(map(str, shape))
+        raise Misfit(
+            None,
+            f"{name} takes sequences, time x features, but here each example is {size}: "
+            + (
+                'put {"type": "reshape", ...} before it.'
+                if len(shape) > 2
+                else 'leave out {"type": "flatten"}, or put {"type": "embedding", ...} before it for whole numbers.'
+            ),
+        )
+    return (shape[0], units) if whole else (units,)
+
+
+def steps_first(x: Array, out: Array) -> Array:
+    """x (n, time, features) as (time · n, features), time first; `out` (time, n, features) is filled."""
+    np.copyto(out, x.swapaxes(0, 1))
+    return out.reshape(-1, x.shape[2])
+
+
+def write_states(states: Array, y: Array) -> Array:
+    """y from the states (time + 1, n, units) before the first and behind each step: all but the first, or the last."""
+    np.copyto(y, states[1:].swapaxes(0, 1) if y.ndim == 3 else states[-1])
+    return y
+
+
+def read_dy(dy: Array, step: int, steps: int, dh: Array) -> None:
+    """Add to dh (n, units) what the cost wants of the state behind a step."""
+    if dy.ndim == 3:
+        dh += dy[:, step]
+    elif step == steps - 1:
+        dh += dy
+
+
+def carry(mask: Array | None, step: int, before: Array, behind: Array) -> None:
+    """Give the rows for which the step is masked the state from before it."""
+    if mask is not None:
+        np.copyto(behind, before, where=mask[:, step, None] == 0)
+
+
+def hold(mask: Array | None, step: int, dbehind: Array) -> Array | float:
+    """The derivatives that pass around a masked step, taken out of `dbehind`."""
+    if mask is None:
+        return 0.0
+    around: Array = dbehind * (1 - mask[:, step, None])
+    dbehind -= around
+    return around
