@@ -72,7 +72,8 @@ class Piece(NamedTuple):
 class Placed:
     """A layer at its place: what goes in and out, and where its variables lie.
 
-    `number` counts all layers of the network, those inside others too, from 0.
+    `number` counts all layers of the network, those inside others too, from 0. `timed`: the first axis of x counts the
+    steps of the dataset's sequences, so that their mask (n, time) fits.
     """
 
     layer: Layer
@@ -82,6 +83,7 @@ class Placed:
     parameters: tuple[Piece, ...]
     state: tuple[Piece, ...]
     inner: tuple[Placed, ...]
+    timed: bool
 
     @property
     def learns(self) -> bool:
@@ -126,7 +128,7 @@ class Network:
         except Misfit as misfit:
             raise ShapeError(f"/network/{misfit.field}", misfit.detail) from None
         tracer = _Tracer()
-        placed = tracer.place(layers, input_shape, "")
+        placed = tracer.place(layers, input_shape, "", timed=True)
         return cls(placed, input_shape, output_shape, tracer.size, tracer.state_size)
 
     def walk(self) -> Iterator[Placed]:
@@ -178,7 +180,7 @@ class _Tracer:
     def __init__(self) -> None:
         self.number = self.size = self.state_size = 0
 
-    def place(self, layers: Sequence[Layer], shape: Shape, prefix: str) -> tuple[Placed, ...]:
+    def place(self, layers: Sequence[Layer], shape: Shape, prefix: str, *, timed: bool) -> tuple[Placed, ...]:
         """The layers in a row, behind all that was placed before; `prefix` begins the names of their pieces."""
         placed = []
         for index, (layer, (x, y)) in enumerate(zip(layers, pairwise(shapes_through(layers, shape)), strict=True)):
@@ -188,7 +190,9 @@ class _Tracer:
             self.number += 1
             self.size += sum(prod(piece.variable.shape) for piece in parameters)
             self.state_size += sum(prod(piece.variable.shape) for piece in state)
-            placed.append(Placed(layer, number, x, y, parameters, state, self.place(layer.inner(), x, name)))
+            inner = self.place(layer.inner(), x, name, timed=timed)
+            placed.append(Placed(layer, number, x, y, parameters, state, inner, timed))
+            timed = timed and x[0] == y[0] and len(y) == 2 and (len(x) == 2 or layer.categories() is not None)
         return tuple(placed)
 
 

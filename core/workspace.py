@@ -133,6 +133,7 @@ class Workspace:
         start = -memory.ctypes.data % ALIGNMENT
         self._arena = memory[start : start + self._layout.bytes]
         self._contexts: dict[int, tuple[Context, ...]] = {}
+        self._masked: set[int] = set()  # the sizes of batches that have come with a mask
 
     def contexts(self, rows: int) -> tuple[Context, ...]:
         """The contexts for a batch of exactly `rows`."""
@@ -141,9 +142,17 @@ class Workspace:
             found = self._contexts[rows] = self._made(self.network.layers, self._layout.places, rows)
         return found
 
-    def forward(self, x: Array) -> Array:
-        """The network's output for the batch x; good until the next call."""
-        return self.network.forward(x, self.contexts(len(x)))
+    def forward(self, x: Array, mask: Array | None = None) -> Array:
+        """The network's output for the batch x; good until the next call.
+
+        `mask` (n, time): 1 for the steps of the sequences that count, 0 for padding; None if all count.
+        """
+        contexts = self.contexts(len(x))
+        if mask is not None or len(x) in self._masked:
+            for at, ctx in pairs(self.network.layers, contexts):
+                ctx.mask = mask if at.timed else None
+            self._masked.add(len(x))
+        return self.network.forward(x, contexts)
 
     def backward(self, dy: Array) -> Array | None:
         """Fill the gradient for the batch of the last forward; returns dC/dx where that is wanted."""
