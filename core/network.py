@@ -8,7 +8,6 @@ from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from core.layers import AnyLayer
@@ -23,6 +22,7 @@ from core.layers.layer import (
     forward_through,
     shapes_through,
 )
+from core.memory import room
 from core.random import Purpose, Random
 from core.spec import Finding, Spec, SpecError
 
@@ -128,7 +128,7 @@ class Network:
         except Misfit as misfit:
             raise ShapeError(f"/network/{misfit.field}", misfit.detail) from None
         tracer = _Tracer()
-        placed = tracer.place(layers, input_shape, "", timed=True)
+        placed = tracer.place(layers, input_shape, "", raw=True, timed=True)
         return cls(placed, input_shape, output_shape, tracer.size, tracer.state_size)
 
     def walk(self) -> Iterator[Placed]:
@@ -155,7 +155,7 @@ class Network:
 
     def allocate(self, dtype: str) -> tuple[Array, Array]:
         """Room for theta and state, without values."""
-        return np.empty(self.size, dtype), np.empty(self.state_size, dtype)
+        return room((self.size,), dtype), room((self.state_size,), dtype)
 
     def draw(self, seed: int, theta: Array, state: Array) -> None:
         """Fill theta and state with their first values."""
@@ -180,18 +180,27 @@ class _Tracer:
     def __init__(self) -> None:
         self.number = self.size = self.state_size = 0
 
-    def place(self, layers: Sequence[Layer], shape: Shape, prefix: str, *, timed: bool) -> tuple[Placed, ...]:
-        """The layers in a row, behind all that was placed before; `prefix` begins the names of their pieces."""
+    def place(
+        self, layers: Sequence[Layer], shape: Shape, prefix: str, *, raw: bool, timed: bool
+    ) -> tuple[Placed, ...]:
+        """The layers in a row, behind all that was placed before; `prefix` begins the names of their pieces.
+
+        `raw`: x is that of the dataset, at most in another shape. `timed`: as in `Placed`.
+        """
         placed = []
         for index, (layer, (x, y)) in enumerate(zip(layers, pairwise(shapes_through(layers, shape)), strict=True)):
             name, number = f"{prefix}layers.{index}.", self.number
+            if layer.categories() is not None and not raw:
+                at = "/network/" + name.removesuffix(".").replace(".", "/")
+                raise ShapeError(at, "This layer looks up the whole numbers of the dataset: put it first.")
             parameters = tuple(_pieces(name, layer.parameters(x), self.size))
             state = tuple(_pieces(name, layer.state(x), self.state_size))
             self.number += 1
             self.size += sum(prod(piece.variable.shape) for piece in parameters)
             self.state_size += sum(prod(piece.variable.shape) for piece in state)
-            inner = self.place(layer.inner(), x, name, timed=timed)
+            inner = self.place(layer.inner(), x, name, raw=False, timed=timed)
             placed.append(Placed(layer, number, x, y, parameters, state, inner, timed))
+            raw = raw and layer.reshapes
             timed = timed and x[0] == y[0] and len(y) == 2 and (len(x) == 2 or layer.categories() is not None)
         return tuple(placed)
 

@@ -8,6 +8,7 @@ from typing import TypedDict
 import numpy as np
 from pydantic import TypeAdapter
 
+from core.categories import check_inputs
 from core.checkpoint import Checkpoint
 from core.layers.layer import Array
 from core.losses import AnyLoss, Loss
@@ -54,11 +55,13 @@ class Predictor:
     def predict(self, inputs: Array) -> Array:
         """Outputs (n, k) for raw inputs (n, *input_shape) of any real type, in the network's type.
 
-        Probabilities where the loss takes logits, else the last layer's values. Raises ValueError for another shape.
+        Probabilities where the loss takes logits, else the last layer's values. Raises ValueError for another shape, and
+        SpecError for numbers that a layer cannot look up.
         """
         if inputs.shape[1:] != self.input_shape or inputs.dtype.kind not in "fiub":
             size = " x ".join(map(str, self.input_shape))
             raise ValueError(f"Inputs must be numbers, {size} of them for each example.")
+        check_inputs(self.network, inputs)
         outputs = np.empty((len(inputs), *self.network.output_shape), self._theta.dtype)
         workspace, room = self._room()
         with np.errstate(all="ignore"):
