@@ -55,8 +55,8 @@ class Predictor:
     def predict(self, inputs: Array) -> Array:
         """Outputs (n, k) for raw inputs (n, *input_shape) of any real type, in the network's type.
 
-        Probabilities where the loss takes logits, else the last layer's values. Raises ValueError for another shape, and
-        SpecError for numbers that a layer cannot look up.
+        Probabilities where the loss takes logits, else the last layer's values. Raises ValueError for another shape,
+        and SpecError for numbers that a layer cannot look up.
         """
         if inputs.shape[1:] != self.input_shape or inputs.dtype.kind not in "fiub":
             size = " x ".join(map(str, self.input_shape))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from core.initializers import AnyInitializer, NielsenLarge
+from core.initializers import AnyInitializer, Normal
 from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
 
 
@@ -22,7 +22,7 @@ class Embedding(Layer):
     type: Literal["embedding"] = "embedding"
     size: Annotated[int, Field(strict=True, ge=1, le=2**24, examples=[256])]  # float32 counts exactly up to 2^24
     dimension: Annotated[int, Field(strict=True, ge=1, le=2**16, examples=[16])]
-    weights: AnyInitializer = NielsenLarge()
+    weights: AnyInitializer = Normal(std=1.0)
 
     def forward(self, x: Array, ctx: Context) -> Array:
         (W,) = ctx.parameters

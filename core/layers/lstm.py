@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from core.initializers import AnyInitializer, GlorotUniform, Zeros
+from core.initializers import AnyInitializer, GlorotUniform, Orthogonal, Zeros
 from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
 from core.layers.recurrence import carry, hold, read_dy, sequence_shape, steps_first, write_states
 from core.layers.sigmoid import sigmoid
@@ -32,7 +32,7 @@ class LSTM(Layer):
     units: Annotated[int, Field(strict=True, ge=1, le=2**16, examples=[32])]
     sequence: bool = False
     weights: AnyInitializer = GlorotUniform()
-    recurrent_weights: AnyInitializer = GlorotUniform()
+    recurrent_weights: AnyInitializer = Orthogonal()
     biases: AnyInitializer = Zeros()
 
     def forward(self, x: Array, ctx: Context) -> Array:
