@@ -91,6 +91,10 @@ peers: $(PEERS)/peers.stamp  ## the same start gives the same weights as in PyTo
 bench-service: $(VENV)/dev.stamp  ## measure submit, events and job start; the last line is JSON
 	@$(BIN)/python benchmarks/service.py $(ARGS)
 
+.PHONY: literature
+literature: $(VENV)/default.stamp  ## repeat the literature's own experiments: make literature ARGS="--quick"
+	@$(BIN)/python -m benchmarks.literature $(ARGS)
+
 .PHONY: clean
 clean:  ## remove the environment and caches (never data)
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
