@@ -36,6 +36,7 @@ def check(spec: TrainingSpec, schema: DataSchema, validation: DataSchema | None)
     network = Network.trace(spec.network.layers, schema.input_shape)
     errors = [
         *_augmentation(spec, schema),
+        *_examined("/network", network.layers),
         *_output(spec, network, schema),
         *_rows(spec, schema),
         *_metrics(spec, schema),
@@ -68,6 +69,16 @@ def _augmentation(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
         except Misfit as misfit:
             field = "" if misfit.field is None else f"/{misfit.field}"
             yield Finding(f"/augmentation/{index}{field}", misfit.detail)
+
+
+def _examined(path: str, layers: Sequence[Placed]) -> Iterator[Finding]:
+    for index, at in enumerate(layers):
+        try:
+            at.layer.examine()
+        except Misfit as misfit:
+            field = "" if misfit.field is None else f"/{misfit.field}"
+            yield Finding(f"{path}/layers/{index}{field}", misfit.detail)
+        yield from _examined(f"{path}/layers/{index}", at.inner)
 
 
 def _output(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from core.layers.conv2d import Conv2D
 from core.layers.dense import Dense
 from core.layers.dropout import Dropout
 from core.layers.elu import ELU
+from core.layers.expression import Expression
 from core.layers.flatten import Flatten
 from core.layers.gelu import GELU
 from core.layers.global_avg_pool import GlobalAvgPool
@@ -45,7 +46,8 @@ AnyLayer = Annotated[
     | AvgPool2D
     | GlobalMaxPool
     | GlobalAvgPool
-    | Reshape,
+    | Reshape
+    | Expression,
     Field(discriminator="type"),
 ]
 

@@ -8,6 +8,7 @@ from core.layers import (
     Conv2D,
     Dense,
     Dropout,
+    Expression,
     Flatten,
     GlobalAvgPool,
     GlobalMaxPool,
@@ -26,6 +27,9 @@ from core.layers import (
 CASES = [
     (Dense(units=3), (5,)),
     (Dense(units=1), (1,)),
+    (Expression(expression="x * sigmoid(beta * x)", parameters={"beta": 1.0}), (5,)),
+    (Expression(expression="where(x > t, x - t, slope * (x - t))", parameters={"t": 0.1, "slope": 0.2}), (2, 3)),
+    (Expression(expression="sqrt(x * x + 0.1) - abs(cos(pi * x)) / 2"), (4,)),
     (Flatten(), (2, 3)),
     (Flatten(), (4,)),
     (Sigmoid(), (5,)),
