@@ -11,7 +11,7 @@ Y = ["right" if row % 2 else "left" for row in range(80)]
 
 def connect(url: str) -> httpx.Client:
     """A client that gives up rather than hang, and never goes through a proxy."""
-    return httpx.Client(base_url=url, timeout=30.0, trust_env=False)
+    return httpx.Client(base_url=url, timeout=60.0, trust_env=False)
 
 
 def upload(client: httpx.Client, name: str = "sides") -> str:

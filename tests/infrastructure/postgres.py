@@ -124,7 +124,7 @@ class PostgresServer:
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            timeout=60,
+            timeout=150,
             cwd=self.folder,
             user=self._user,
             group=self._user,

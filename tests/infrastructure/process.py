@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,8 +30,8 @@ class ServerProcess:
         user: int | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         death_signal: signal.Signals = signal.SIGKILL,
-        start_s: float = 20.0,
-        stop_s: float = 10.0,
+        start_s: float = 60.0,
+        stop_s: float = 30.0,
     ) -> None:
         self.command = [str(part) for part in command]
         self.log = log
@@ -116,8 +117,16 @@ class ServerProcess:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody but a server which asks for this very number gets, until this process ends."""
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server with the same option may listen on it
+    probe.bind(("127.0.0.1", 0))
+    port: int = probe.getsockname()[1]
+    if sys.platform == "linux":
+        _KEPT.append(probe)
+    else:  # the probe would be in the server's way
+        probe.close()
+    return port
+
+
+_KEPT: list[socket.socket] = []

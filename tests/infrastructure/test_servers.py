@@ -1,9 +1,9 @@
 """The servers of the tests are real, empty, bounded and gone afterwards."""
 
-import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -73,10 +73,9 @@ def test_nothing_outlives_a_killed_test_run(tmp_path: Path) -> None:
         (folder / "p").mkdir(), (folder / "v").mkdir()
         with running_postgres(folder / "p") as postgres, running_valkey(folder / "v") as valkey:
             print(postgres.process.pid, valkey.process.pid, flush=True)
-            time.sleep(60)
+            time.sleep(600)
     """)
-    folder = Path(f"/tmp/nudge-test-killed-{os.getpid()}")
-    folder.mkdir(mode=0o711)
+    folder = Path(tempfile.mkdtemp(prefix="nudge-test-killed-", dir="/tmp"))
     folder.chmod(0o711)
     runner = subprocess.Popen([sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE, text=True)
     try:
@@ -86,7 +85,7 @@ def test_nothing_outlives_a_killed_test_run(tmp_path: Path) -> None:
         processes = [p for pid in pids for p in (psutil.Process(pid), *psutil.Process(pid).children())]
         assert len(processes) > 2
         runner.send_signal(signal.SIGKILL)
-        all_gone(processes, 10)
+        all_gone(processes, 30)
     finally:
         runner.kill()
         runner.wait()

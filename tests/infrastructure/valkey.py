@@ -54,8 +54,8 @@ class ValkeyServer:
     def connect(self) -> redis.Redis:
         return redis.Redis(
             unix_socket_path=str(self.socket),
-            socket_timeout=5,
-            socket_connect_timeout=5,
+            socket_timeout=20,
+            socket_connect_timeout=20,
             retry=Retry(NoBackoff(), 0),
         )
 

@@ -9,11 +9,11 @@ from standalone.logs import Log
 from standalone.supervisor import ChildFailed, StopAsked, Supervisor
 
 
-def main(folder: Path, scripts: list[str]) -> None:
+def main(folder: Path, stop_s: float, scripts: list[str]) -> None:
     with Supervisor(lambda words: print(words, flush=True)) as supervisor:
         for number, script in enumerate(scripts):
             command = ["/bin/sh", "-c", script, f"child-{number}"]
-            supervisor.start(Child(f"child-{number}", command, os.environ, Log(folder / f"{number}.log"), stop_s=1.0))
+            supervisor.start(Child(f"child-{number}", command, os.environ, Log(folder / f"{number}.log"), stop_s))
         try:
             print("running", flush=True)
             supervisor.keep_running()
@@ -23,4 +23,4 @@ def main(folder: Path, scripts: list[str]) -> None:
             sys.exit(str(error))
 
 
-main(Path(sys.argv[1]), sys.argv[2:])
+main(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:])

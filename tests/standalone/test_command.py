@@ -17,7 +17,7 @@ def test_help_imports_no_part_of_the_system() -> None:
         "heavy = {'fastapi', 'celery', 'sqlalchemy', 'numpy', 'pydantic'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
 @pytest.mark.parametrize("command", ["serve", "work", "migrate", "up"])

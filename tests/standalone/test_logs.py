@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 from standalone.logs import Log
+from tests.infrastructure.processes import eventually
 
 
 def test_a_log_is_cut_while_it_is_written(tmp_path: Path) -> None:
@@ -14,12 +15,11 @@ def test_a_log_is_cut_while_it_is_written(tmp_path: Path) -> None:
     assert log.path is not None
     child.stdin.write(b"before\n" * 200)
     child.stdin.flush()
-    while log.path.stat().st_size < 1400:
-        pass
+    eventually(lambda: (tmp_path / "logs" / "server.log").stat().st_size == 1400, 30, "all is written")
     log.keep_bounded(limit_bytes=1000)
     child.stdin.write(b"after\n")
     child.stdin.close()
-    child.wait(10)
+    child.wait(30)
     assert log.path.read_text() == "after\n"
     assert (tmp_path / "logs" / "server.log.1").read_text() == "before\n" * 200
 

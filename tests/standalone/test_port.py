@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -16,15 +17,22 @@ def taken() -> Iterator[int]:
         yield other.getsockname()[1]
 
 
-def test_a_free_wish_is_granted_and_bindable(taken: int) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-    port = Port("127.0.0.1", free)
-    assert port.number == free
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", free))
-    port.release()
+@contextmanager
+def bound(number: int) -> Iterator[int]:
+    """Bound as servers are, without listening: whoever asks for this number still gets it, and nobody else does."""
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", number))
+        yield keeper.getsockname()[1]
+
+
+def test_a_free_wish_is_granted_and_bindable() -> None:
+    with bound(0) as free:
+        port = Port("127.0.0.1", free)
+        assert port.number == free
+        with bound(free):
+            pass
+        port.release()
 
 
 def test_a_taken_wish_is_an_error_with_a_way_out(taken: int) -> None:
@@ -42,8 +50,9 @@ def test_two_that_start_at_the_same_moment_agree() -> None:
     first = Port("127.0.0.1", 0)
     with pytest.raises(CannotListen):
         Port("127.0.0.1", first.number)  # nobody listens there yet, and still it is not free
-    first.release()
-    second = Port("127.0.0.1", first.number)
+    with bound(first.number):
+        first.release()
+        second = Port("127.0.0.1", first.number)
     assert second.number == first.number
     second.release()
 
