@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 import numpy as np
 
 from core.data import Dataset
+from core.engine import Engine
 from core.layers.layer import Array
-from core.metrics import Measured, by_class, correct
+from core.metrics import Measured, by_class
 from core.run import Diverged, Run
-from core.workspace import Workspace, evaluation_rows
+from core.workspace import evaluation_rows
 
 
 class Evaluation:
     """Cost, accuracy and metrics over a dataset in evaluation mode, batch by batch, with the weights as they are."""
 
-    def __init__(self, run: Run, data: Dataset) -> None:
-        self._run = run
-        rows = min(evaluation_rows(run.network, run.spec.dtype), len(data))
-        self._batches, self._difference = run.batches(data, rows)
-        self._workspace = Workspace(run.network, rows, theta=run.theta, state=run.state)
+    def __init__(self, run: Run, data: Dataset, engine: Engine) -> None:
+        self._run, self._data = run, data
+        self._rows = min(evaluation_rows(run.network, run.spec.dtype), len(data))
+        self._forward = engine.forward(
+            run.spec, data, run.preprocessing, run.network, theta=run.theta, state=run.state, rows=self._rows
+        )
         self._indices = data.indices()
         width = data.schema.target.width
         self._sums = [(metric, np.zeros(metric.room(width))) for metric in run.spec.metrics]
@@ -28,34 +28,35 @@ class Evaluation:
 
     def restart(self) -> None:
         """Begin again from the first row."""
-        self._done = self._hits = 0
-        self._cost = 0.0
+        self._done = 0
+        self._forward.sums.fill(0)
         for _, sums in self._sums:
             sums.fill(0)
 
     @property
-    def over(self) -> bool:
-        """Whether every row has been seen."""
-        return self._done == len(self._indices)
+    def left(self) -> int:
+        """The number of batches to come."""
+        return -(-(len(self._indices) - self._done) // self._rows)
 
-    def advance(self) -> None:
-        """One batch."""
-        loss = self._run.spec.loss
-        indices = self._indices[self._done :][: len(self._difference)]
-        x, y, labels = self._batches.load(indices)
-        a = self._workspace.forward(x)
-        self._cost += float(loss.forward(a, y, self._difference[: len(x)]).sum(dtype=np.float64))
-        self._hits += correct(a, labels, loss.threshold) if self._run.classes else 0
-        if self._sums:
-            self._add(by_class(a, loss.threshold) if self._run.classes else a, labels)
-        self._done += len(x)
-        if not isfinite(self._cost):
+    def advance(self, batches: int) -> None:
+        """So many batches."""
+        for _ in range(batches):
+            self._one()
+
+    def _one(self) -> None:
+        rows = self._indices[self._done :][: self._rows]
+        if not self._forward.advance(self._indices, done=self._done):
             raise Diverged(self._run.epoch + 1, self._run.step)
+        if self._sums:
+            a, threshold = self._forward.outputs[: len(rows)], self._run.spec.loss.threshold
+            self._add(by_class(a, threshold) if self._run.classes else a, self._data.y[rows])
+        self._done += len(rows)
 
     def metrics(self) -> Measured:
         """Loss, accuracy and the metrics asked for, over all rows."""
-        accuracy = self._hits / self._done if self._run.classes else None
-        measured: Measured = {"validation_loss": self._cost / self._done, "validation_accuracy": accuracy}
+        cost, hits, _ = self._forward.sums.tolist()
+        accuracy = hits / self._done if self._run.classes else None
+        measured: Measured = {"validation_loss": cost / self._done, "validation_accuracy": accuracy}
         return measured | {f"validation_{metric.name}": metric.value(sums) for metric, sums in self._sums}
 
     def _add(self, a: Array, y: Array) -> None:

@@ -141,6 +141,11 @@ class Network:
         return sum(at.layer.flops(at.input_shape) for at in self.layers)
 
     @property
+    def masked(self) -> bool:
+        """Whether some layer looks at the mask of the dataset's sequences."""
+        return any(at.timed and at.layer.masks for at in self.walk())
+
+    @property
     def first_learned(self) -> int:
         """The index of the first layer with parameters: backward need not go beyond it."""
         return first_learned(self.layers)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 import numpy as np
 
-from core.augmentation import Augmentation
-from core.batches import Batches
 from core.checkpoint import Checkpoint, CheckpointMismatch
 from core.data import Dataset
-from core.layers.layer import Array
-from core.metrics import Measured, correct
+from core.engine import Engine
+from core.metrics import Measured
 from core.network import Network
 from core.preprocessing import Preprocessing
 from core.random import Purpose, Random
-from core.regularization import Restraint, l2_norm
 from core.schedules import rate_at
 from core.schema import ClassTarget
 from core.training_spec import TrainingSpec
-from core.workspace import Workspace
-
-BLOCK = 65536  # parameters that an optimizer moves at a time
 
 
 class Diverged(Exception):
@@ -39,7 +31,9 @@ class Diverged(Exception):
 class Run:
     """Position, vectors and sums of a run. `epoch` counts finished epochs, `step` the batches done of the next."""
 
-    def __init__(self, spec: TrainingSpec, data: Dataset, resume: Checkpoint | None, start: Checkpoint | None) -> None:
+    def __init__(
+        self, spec: TrainingSpec, data: Dataset, resume: Checkpoint | None, start: Checkpoint | None, engine: Engine
+    ) -> None:
         self.spec = spec
         self.data = data
         self.network = Network.trace(spec.network.layers, data.schema.input_shape)
@@ -56,27 +50,11 @@ class Run:
             self._begin(start)
 
         self.steps = -(-len(data) // spec.batch_size)
-        self._gradient = np.zeros_like(self.theta)
-        self._blocks = self._in_blocks()
-        self._restraint = Restraint(
-            spec.regularization,
-            spec.gradient_clipping,
-            self.network,
-            self.theta,
-            self._gradient,
-            rows=len(data),
-            decay=spec.optimizer.decoupled_decay,
+        self._stepper = engine.step(
+            spec, data, self.preprocessing, self.network, theta=self.theta, state=self.state, memory=self.memory
         )
-        self._workspace = Workspace(
-            self.network,
-            spec.batch_size,
-            theta=self.theta,
-            state=self.state,
-            gradient=self._gradient,
-            training=True,
-        )
-        self._batches, self._difference = self.batches(data, spec.batch_size)
-        self._augmentation = Augmentation(spec.augmentation, spec.seed, self._batches.blank())
+        self._stepper.sums[...] = self.sums
+        self.sums = self._stepper.sums
         self._indices = data.indices()
         self._order = self._indices[:0]
 
@@ -85,48 +63,21 @@ class Run:
         """Rows seen in the running epoch."""
         return min(self.step * self.spec.batch_size, len(self.data))
 
-    def batches(self, data: Dataset, rows: int) -> tuple[Batches, Array]:
-        """Batches of other data as this network wants them, and room for their differences from its outputs."""
-        width = self.network.output_shape[0]
-        batches = Batches(data, self.preprocessing, rows=rows, width=width, dtype=self.spec.dtype)
-        return batches, np.empty((rows, width), self.spec.dtype)
-
     def shuffle(self) -> None:
         """Put the rows into the order of the running epoch."""
         order = Random(self.spec.seed, Purpose.SHUFFLE, epoch=self.epoch).permutation(len(self._indices))
         self._order = self._indices[order]
 
-    def advance(self) -> None:
-        """One step: forward, cost, backward, update. Cost and gradient norm are those of the data alone."""
-        spec, loss = self.spec, self.spec.loss
-        rows = self._order[self.examples :][: spec.batch_size]
-        x, y, labels = self._batches.load(rows)
-        self._augmentation.apply(x, rows, self.epoch)
-        n = len(x)
-        self._workspace.randomise(n, spec.seed, self.epoch, self.step)
-
-        a = self._workspace.forward(x)
-        difference = self._difference[:n]
-        cost = float(loss.forward(a, y, difference).sum(dtype=np.float64))
-        if not isfinite(cost):
-            raise Diverged(self.epoch + 1, self.step + 1)
-        hits = correct(a, labels, loss.threshold) if self.classes else 0
-
-        da = loss.backward(a, y, difference)
-        da *= 1 / n  # the cost of a batch is the mean over its examples
-        self._workspace.backward(da)
-        norm = l2_norm(self._gradient)
-        if not isfinite(norm):
-            raise Diverged(self.epoch + 1, self.step + 1)
-
+    def advance(self, steps: int) -> None:
+        """So many steps, or as many as are left of the epoch; raises Diverged."""
+        steps = min(steps, self.steps - self.step)
         count = self.epoch * self.steps + self.step
-        rate = self.rate(count)
-        self._restraint.before(norm, rate)
-        for theta, gradient, memory, room in self._blocks:
-            spec.optimizer.step(theta, gradient, memory, room, rate=rate, count=count + 1)
-        self._restraint.after()
-        self.sums += cost, hits, norm
-        self.step += 1
+        failed = self._stepper.advance(
+            self._order, epoch=self.epoch, step=self.step, steps=steps, count=count, rate=self.rate
+        )
+        if failed:
+            raise Diverged(self.epoch + 1, self.step + failed)
+        self.step += steps
 
     def rate(self, count: int) -> float:
         """The learning rate of the update with this number, from 0."""
@@ -165,16 +116,6 @@ class Run:
             best_epoch=self.best_epoch,
             metrics=dict(self.metrics),
         )
-
-    def _in_blocks(self) -> list[tuple[Array, Array, tuple[Array, ...], Array]]:
-        """Stretches of theta, gradient and memory that fit into the cache together, with room for one."""
-        room = np.empty(min(BLOCK, self.network.size), self.spec.dtype)
-        parts = [slice(start, start + BLOCK) for start in range(0, self.network.size, BLOCK)]
-        vectors = tuple(self.memory.values())
-        return [
-            (self.theta[part], self._gradient[part], tuple(v[part] for v in vectors), room[: len(self.theta[part])])
-            for part in parts
-        ]
 
     def _begin(self, start: Checkpoint | None) -> None:
         self.preprocessing = Preprocessing.fit(self.spec.preprocessing, self.data)

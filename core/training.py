@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
 from time import perf_counter
 
 import numpy as np
 
+from core.categories import check_dataset
 from core.checkpoint import Checkpoint
 from core.data import Dataset, split
+from core.engine import DEFAULT, Engine
 from core.estimate import check
 from core.evaluation import Evaluation
 from core.metrics import Measured
@@ -59,6 +60,7 @@ def fit(
     *,
     start: Checkpoint | None = None,
     chunk_s: float = 0.25,
+    engine: Engine = DEFAULT,
 ) -> Iterator[Chunk | Epoch]:
     """Train, yielding a Chunk at least every `chunk_s` seconds (a longer step apart) and an Epoch at each end.
 
@@ -78,8 +80,10 @@ def fit(
     elif isinstance(data.schema.target, ClassTarget):
         validation = validation.with_classes(data.schema.target)
 
-    run = Run(spec, data, resume, start)
-    evaluation = None if validation is None else Evaluation(run, validation)
+    run = Run(spec, data, resume, start, engine)
+    for read in (data,) if validation is None else (data, validation):
+        check_dataset(run.network, read)
+    evaluation = None if validation is None else Evaluation(run, validation, engine)
     while run.epoch < spec.epochs and not _stopped(run):
         yield from _epoch(run, evaluation, chunk_s)
 
@@ -94,16 +98,16 @@ def _epoch(run: Run, evaluation: Evaluation | None, chunk_s: float) -> Iterator[
 
     run.shuffle()
     while run.step < run.steps:
-        training += _work(run.advance, lambda: run.step == run.steps, chunk_s)
+        training += _work(run.advance, lambda: run.steps - run.step, chunk_s)
         if run.step < run.steps:
             yield chunk()
     metrics = run.finish_epoch()
     speed = (run.examples - before) / max(training, 1e-9)
     if evaluation is not None:
         evaluation.restart()
-        while not evaluation.over:
-            validating += _work(evaluation.advance, lambda: evaluation.over, chunk_s)
-            if not evaluation.over:
+        while evaluation.left:
+            validating += _work(evaluation.advance, lambda: evaluation.left, chunk_s)
+            if evaluation.left:
                 yield chunk()
         metrics |= evaluation.metrics()
 
@@ -117,15 +121,18 @@ def _epoch(run: Run, evaluation: Evaluation | None, chunk_s: float) -> Iterator[
     yield Epoch(run.epoch, metrics, best, _stopped(run), _taker(run))
 
 
-def _work(advance: Callable[[], None], over: Callable[[], bool], seconds: float) -> float:
-    """Advance at least once, until it is over or one more would take too long; returns the seconds it took."""
+def _work(advance: Callable[[int], None], left: Callable[[], int], seconds: float) -> float:
+    """Advance at least one step, until none is left or one more would take too long; returns the seconds it took."""
     began = perf_counter()
+    done, spent = 0, 0.0
     with np.errstate(all="ignore"):  # what is not finite is looked for, and ends the run as Diverged
-        for done in count(1):
-            advance()
-            spent = perf_counter() - began
-            if over() or spent * (done + 1) / done >= seconds:
-                break
+        while left() and (not done or spent * (done + 1) / done < seconds):
+            # Half of the time that is left, so that a slow stretch cannot overrun it by much.
+            steps = max(1, int((seconds - spent) * done / (2 * spent))) if done else 1
+            steps = min(steps, left())
+            advance(steps)
+            done += steps
+            spent = max(perf_counter() - began, 1e-9)
     return spent
 
 

@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 
 from core.layers.layer import Array, Context, Scratch
+from core.memory import ALIGNMENT, room
 from core.network import Network, Placed, first_learned, pairs
 from core.random import Purpose, Random
 
-ALIGNMENT = 64
 EVALUATION_BYTES = 16 * 2**20
 
 
@@ -124,14 +124,12 @@ class Workspace:
         """Over theta and state; with a `gradient` vector, which backward fills, also for backward."""
         self.network = network
         self._theta, self._state, self._gradient = theta, state, gradient
-        self._dtype = theta.dtype
+        self.dtype = theta.dtype
         self._training = training
         self._first = 0 if input_gradient else network.first_learned
         backward = gradient is not None
         self._layout = layout(network, rows, theta.dtype.name, backward=backward, input_gradient=input_gradient)
-        memory = np.empty(self._layout.bytes + ALIGNMENT, np.uint8)
-        start = -memory.ctypes.data % ALIGNMENT
-        self._arena = memory[start : start + self._layout.bytes]
+        self._arena = room((self._layout.bytes,), np.uint8)
         self._contexts: dict[int, tuple[Context, ...]] = {}
         self._masked: set[int] = set()  # the sizes of batches that have come with a mask
 
@@ -169,7 +167,7 @@ class Workspace:
 
     def _context(self, at: Placed, place: Place, rows: int) -> Context:
         wanted = at.layer.scratch(at.input_shape, rows).values()
-        nothing = np.empty(0, self._dtype)
+        nothing = np.empty(0, self.dtype)
         return Context(
             x=nothing,
             y=nothing if place.y is None else self._array(place.y, Scratch((rows, *at.output_shape))),
@@ -185,6 +183,6 @@ class Workspace:
         )
 
     def _array(self, offset: int, scratch: Scratch) -> Array:
-        dtype = np.dtype(scratch.dtype or self._dtype)
+        dtype = np.dtype(scratch.dtype or self.dtype)
         size = prod(scratch.shape) * dtype.itemsize
         return self._arena[offset : offset + size].view(dtype).reshape(scratch.shape)

@@ -1,0 +1,139 @@
+"""Compiling the kernels, once for each kind of processor: `python -m core.compiled.build`.
+
+The compiler is the one that the `ziglang` package carries, wherever that is installed, so that every machine compiles
+with the same; else what NUDGE_CC names. The libraries lie beside the sources or, where that may not be written, in the
+user's cache. Their names carry a hash of the sources and flags: what is stale is never loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+SOURCES = Path(__file__).parent
+DTYPES = {"float32": (), "float64": ("-DDOUBLE",)}
+FLAGS = (
+    *("-std=c17", "-O3", "-shared", "-fPIC", "-fvisibility=hidden"),
+    *("-ffp-contract=off", "-fno-sanitize=undefined", "-fno-math-errno", "-nostdlib"),
+    *("-Wall", "-Wextra", "-Werror"),
+)
+# For each variant: the flags a processor must have (as the kernel names them), and those for the compiler.
+VARIANTS = {
+    "x86-64-v4": (("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "fma"), ("-march=x86_64_v4",)),
+    "x86-64-v3": (("avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"), ("-march=x86_64_v3",)),
+    "aarch64": (("asimd",), ()),
+}
+
+
+class CannotCompile(Exception):
+    """There is no compiler, or it failed."""
+
+
+@cache
+def stamp() -> str:
+    """What the sources and flags are, in 16 hexadecimal digits."""
+    total = hashlib.sha256(repr((FLAGS, DTYPES, VARIANTS)).encode())
+    for file in sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.c")]):
+        total.update(file.name.encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()[:16]
+
+
+@cache
+def variant() -> str | None:
+    """The best variant that this processor runs; None where it lacks fused multiply-add or is unknown."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    has = {word for line in lines if line.startswith(("flags", "Features")) for word in line.split()}
+    named = "aarch64" if platform.machine() == "aarch64" else "x86-64"
+    return next(
+        (name for name, (needs, _) in VARIANTS.items() if name.startswith(named) and has.issuperset(needs)), None
+    )
+
+
+def places() -> list[Path]:
+    """Where libraries may lie, in order."""
+    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return [SOURCES / "built", cached / "nudge" / "built"]
+
+
+def find(dtype: str) -> Path | None:
+    """The library for this processor and dtype, if it has been compiled."""
+    name = f"{variant()}-{dtype}-{stamp()}.so"
+    return next((folder / name for folder in places() if (folder / name).is_file()), None)
+
+
+def compiler() -> list[str] | None:
+    """The command that compiles, or None."""
+    if named := os.environ.get("NUDGE_CC"):
+        return shlex.split(named)
+    if importlib.util.find_spec("ziglang") is not None:
+        return [sys.executable, "-m", "ziglang", "cc"]
+    return None
+
+
+def build(wanted: str) -> list[Path]:
+    """Compile the libraries of one variant; raises CannotCompile."""
+    command = compiler()
+    if command is None:
+        raise CannotCompile("There is no compiler: pip install ziglang, or name one in NUDGE_CC.")
+    folder = _writable()
+    with tempfile.TemporaryDirectory(dir=folder, prefix="compiling-") as made:
+        jobs = [(dtype, Path(made) / f"{wanted}-{dtype}-{stamp()}.so") for dtype in DTYPES]
+        cache_of_zig = {"ZIG_GLOBAL_CACHE_DIR": f"{made}/cache", "ZIG_LOCAL_CACHE_DIR": f"{made}/cache"}
+        running = [
+            subprocess.Popen(  # noqa: S603  (our own command)
+                [*command, *FLAGS, *VARIANTS[wanted][1], *DTYPES[dtype], "-o", target, SOURCES / "driver.c"],
+                stderr=subprocess.PIPE,
+                env=os.environ | cache_of_zig,
+            )
+            for dtype, target in jobs
+        ]
+        for process in running:
+            _, said = process.communicate()
+            if process.returncode:
+                raise CannotCompile(f"The kernels could not be compiled:\n{said.decode(errors='replace')}")
+        # Renamed whole: a library that is there is complete, also where several compile at once.
+        return [target.rename(folder / target.name) for _, target in jobs]
+
+
+def _writable() -> Path:
+    for folder in places():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise CannotCompile("Neither the package nor the user's cache can be written to: set XDG_CACHE_HOME.")
+
+
+def main() -> None:
+    """Compile for this processor, or for the variants named, or for `all` of this kind; remove what is stale."""
+    wanted = sys.argv[1:] or [variant() or ""]
+    if wanted == ["all"]:
+        wanted = [name for name in VARIANTS if name.startswith(platform.machine().replace("_", "-"))]
+    for name in wanted:
+        if name not in VARIANTS:
+            sys.exit(f"There are no kernels for this processor; known are {', '.join(VARIANTS)}. NumPy does the work.")
+        try:
+            if any(not (SOURCES / "built" / f"{name}-{dtype}-{stamp()}.so").is_file() for dtype in DTYPES):
+                build(name)
+        except CannotCompile as error:
+            sys.exit(str(error))
+    for old in (SOURCES / "built").glob("*.so"):
+        if stamp() not in old.name:
+            old.unlink()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+/* exp, log, tanh and the like for vectors, within about one unit in the last place; NaN stays NaN.
+
+   Argument reduction and Horner polynomials as in W. J. Cody, W. Waite, "Software Manual for the Elementary Functions"
+   (1980). Written out here, because libraries differ in the last bit from version to version. */
+
+#ifdef DOUBLE
+#define EXP_HIGH 709.78
+#define EXP_LOW -745.0
+#define MANTISSA 52
+#define BIAS 1023
+#define LN2_HIGH 0x1.62e42fee00000p-1
+#define LN2_LOW 0x1.a39ef35793c76p-33
+#define EXP_TERMS 12
+#else
+#define EXP_HIGH 88.72
+#define EXP_LOW -103.9
+#define MANTISSA 23
+#define BIAS 127
+#define LN2_HIGH 0x1.62e400p-1
+#define LN2_LOW 0x1.7f7d1cp-20
+#define EXP_TERMS 6
+#endif
+
+static const double FACTORIAL[] = {1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880,
+                                   1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
+
+INLINE vec power_of_two(wvec k) { return (vec)((k + BIAS) << MANTISSA); }
+
+/* x = k ln 2 + r with |r| <= ln 2 / 2; returns e^r - 1, by its Taylor series, and k. */
+INLINE vec reduced_exponential(vec x, wvec *k) {
+    const real shift = (real)(MANTISSA == 52 ? 0x1.8p52 : 0x1.8p23);
+    vec turns = fma_(x, all((real)1.4426950408889634), all(shift)) - shift;
+    *k = __builtin_convertvector(turns, wvec);
+    vec r = fma_(turns, all((real)-LN2_LOW), fma_(turns, all((real)-LN2_HIGH), x));
+    vec sum = all((real)FACTORIAL[EXP_TERMS + 1]);
+#pragma clang loop unroll(full)
+    for (int i = EXP_TERMS; i >= 2; i--) sum = fma_(sum, r, all((real)FACTORIAL[i]));
+    return fma_(sum, r * r, r);
+}
+
+/* Clamps write NaN through: a comparison with it is false. */
+INLINE vec at_most(vec x, real bound) { return pick(x > bound, all(bound), x); }
+INLINE vec at_least(vec x, real bound) { return pick(x < bound, all(bound), x); }
+
+INLINE vec vexp(vec x) {
+    wvec k;
+    vec inside = at_most(at_least(x, (real)EXP_LOW), (real)EXP_HIGH);
+    vec p = reduced_exponential(inside, &k) + 1;
+    wvec half = k >> 1; /* in two steps, since 2^k alone may lie beyond the largest number */
+    vec y = p * power_of_two(half) * power_of_two(k - half);
+    y = pick(x > (real)EXP_HIGH, all((real)__builtin_inf()), y);
+    y = pick(x < (real)EXP_LOW, (vec){}, y);
+    return pick(x != x, x, y);
+}
+
+/* e^x - 1 for x <= 0. */
+INLINE vec vexpm1_negative(vec x) {
+    wvec k;
+    vec inside = at_least(x, (real)(MANTISSA == 52 ? -38.0 : -18.0));
+    vec p = reduced_exponential(inside, &k);
+    vec scale = power_of_two(k);
+    vec y = fma_(p, scale, scale - 1);
+    return pick(x != x, x, y);
+}
+
+INLINE vec magnitude(vec x) { return (vec)((wvec)x & ~((wvec){} + ((whole)1 << (8 * sizeof(whole) - 1)))); }
+INLINE vec with_sign_of(vec y, vec x) { return (vec)((wvec)y | ((wvec)x & ((wvec){} + ((whole)1 << (8 * sizeof(whole) - 1))))); }
+
+INLINE vec vsigmoid(vec x) {
+    vec t = vexp(-magnitude(x));
+    vec s = 1 / (1 + t);
+    return pick(x < 0, t * s, s);
+}
+
+INLINE vec vtanh(vec x) {
+    vec t = vexpm1_negative(-2 * magnitude(x));
+    vec y = -t / (2 + t);
+    return pick(x != x, x, with_sign_of(magnitude(y), x));
+}
+
+/* ln(m 2^e) = e ln 2 + 2 artanh((m - 1) / (m + 1)) with m in [sqrt(1/2), sqrt(2)). Zero gives -infinity. */
+INLINE vec vlog(vec x) {
+    vec y = x;
+    wvec tiny = x < (real)(MANTISSA == 52 ? 0x1p-1022 : 0x1p-126);
+    y = pick(tiny, y * (real)(MANTISSA == 52 ? 0x1p54 : 0x1p25), y);
+    wvec bits = (wvec)y;
+    wvec e = ((bits >> MANTISSA) & (2 * BIAS + 1)) - (BIAS - 1);
+    vec m = (vec)((bits & (((whole)1 << MANTISSA) - 1)) | ((wvec){} + ((whole)(BIAS - 1) << MANTISSA)));
+    wvec low = m < (real)0.7071067811865476;
+    m = pick(low, m + m, m);
+    e = e + low; /* true is -1 */
+    e = e - (tiny & (MANTISSA == 52 ? 54 : 25));
+    vec s = (m - 1) / (m + 1), z = s * s;
+    vec sum = (vec){};
+#pragma clang loop unroll(full)
+    for (int i = MANTISSA == 52 ? 21 : 9; i >= 3; i -= 2) sum = fma_(sum, z, all((real)(2.0 / i)));
+    vec f = __builtin_convertvector(e, vec);
+    vec r = fma_(f, all((real)LN2_HIGH), fma_(2 * s, all(1), fma_(sum * z, s, f * (real)LN2_LOW)));
+    r = pick(x == 0, all((real)-__builtin_inf()), r);
+    r = pick(x == (real)__builtin_inf(), x, r);
+    return pick((x != x) | (x < 0), all((real)__builtin_nan("")), r);
+}
+
+/* ln(1 + t) for 0 <= t: exact to rounding also where t is small. (W. Kahan's correction, HP-15C Advanced Functions, 1982.) */
+INLINE vec vlog1p(vec t) {
+    vec u = 1 + t, y = vlog(u) * (t / (u - 1));
+    return pick(u == 1, t, pick(u == (real)__builtin_inf(), u, y));
+}

@@ -1,0 +1,100 @@
+"""The operations that fill batches: rows gathered from a dataset, preprocessed, with targets beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.augmentation import Augmentation
+from core.batches import Batches
+from core.compiled.library import Operation
+from core.compiled.program import Batch, Part
+from core.compiled.rules import Sparse, address
+from core.data import Dataset
+from core.layers.layer import Array
+from core.preprocessing import Divide, Preprocessing, Standardize
+
+SOURCES = {"uint8": 0, "float32": 1, "float64": 2}
+SPARSE_BELOW = 0.25  # the share of inputs that are not zero
+SAMPLE = 4096  # rows that tell the share
+
+
+class Feed:
+    """Room for batches of up to `rows` rows of one dataset, and the parts that fill it."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        preprocessing: Preprocessing,
+        *,
+        rows: int,
+        width: int,
+        dtype: str,
+        augmentation: Callable[[Array], Augmentation] | None = None,
+        sparse: bool = False,
+    ) -> None:
+        """`sparse`: whether inputs that are mostly zero may be told by the others alone."""
+        self.batches = Batches(data, preprocessing, rows=rows, width=width, dtype=dtype)
+        self.x, self.targets = self.batches.x, self.batches.y
+        self.labels = np.empty(rows, np.int32) if self.batches.classes else None
+        self.sparse: Sparse | None = None
+        self._data, self._rows, self._dtype = data, rows, dtype
+        self._steps = preprocessing
+        self._augmentation = None if augmentation is None else augmentation(self.batches.blank())
+        self._kept: list[NDArray[Any]] = []  # what the operations point to
+        if sparse and self._augmentation is None and self._mostly_zero():
+            self._make_sparse()
+        self.parts = self._parts()
+
+    def _parts(self) -> list[Part]:
+        inputs, targets = self._inputs(), self._targets()
+        if inputs is not None and self._augmentation is None:
+            return [inputs, targets]
+
+        def load(batch: Batch) -> None:
+            x, *_ = self.batches.load(batch.rows)
+            if self._augmentation is not None:
+                self._augmentation.apply(x, batch.rows, batch.epoch)
+
+        return [load, targets]
+
+    def _inputs(self) -> Operation | None:
+        features = (prod(self._data.schema.input_shape),)
+        source, x, kind = address(self._data.x), address(self.x), SOURCES[self._data.schema.input_dtype]
+        match self._steps.steps:
+            case [Standardize()]:
+                mean, deviation = (np.ascontiguousarray(self._steps.arrays[f"0.{name}"]) for name in Standardize.arrays)
+                inverse = 1 / deviation
+                self._kept += [mean, inverse]
+                return Operation("gather_inputs", features, (source, x, address(mean), address(inverse)), kind=kind)
+            case [] | [Divide()]:
+                scale = self._scale()
+            case _:
+                return None
+        if self.sparse is not None:
+            return Operation("gather_sparse", features, (source, *self.sparse), (scale,))
+        return Operation("gather_inputs", features, (source, x), (scale,), kind)
+
+    def _scale(self) -> float:
+        return 1 / self._steps.steps[0].by if self._steps.steps and isinstance(self._steps.steps[0], Divide) else 1.0
+
+    def _targets(self) -> Operation:
+        places = address(self._data.y), address(self.targets), address(self.labels)
+        return Operation("gather_targets", (self.targets.shape[1],), places, kind=int(self.labels is None))
+
+    def _mostly_zero(self) -> bool:
+        simple = all(isinstance(step, Divide) for step in self._steps.steps)
+        if not simple or self._data.x.dtype != np.uint8 or prod(self._data.schema.input_shape) >= 2**16:
+            return False
+        sample = self._data.x[self._data.indices()[:SAMPLE]]
+        return bool(np.count_nonzero(sample) < SPARSE_BELOW * sample.size)
+
+    def _make_sparse(self) -> None:
+        size = self._rows, prod(self._data.schema.input_shape)
+        values, places, counts = np.empty(size, self._dtype), np.empty(size, np.uint16), np.empty(self._rows, np.int32)
+        self._kept += [values, places, counts]
+        self.sparse = Sparse(address(values), address(places), address(counts))

@@ -1,0 +1,102 @@
+"""The compiled driver as Python sees it: one table of operations and one call."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.compiled.build import SOURCES, CannotCompile, build, find, variant
+
+OPERATION = np.dtype(
+    [("code", "i4"), ("kind", "i4"), ("n", "i8", 10), ("p", "u8", 10), ("v", "f8", 6)],
+)
+CODES = {
+    name: code
+    for code, name in enumerate(re.findall(r"OPERATION_NAME\((\w+)\)", (SOURCES / "names.h").read_text("utf-8")))
+}
+
+
+class Operation(NamedTuple):
+    """One entry of the table: what is done (a name of names.h), and with what; places are addresses."""
+
+    name: str
+    n: tuple[int, ...] = ()
+    p: tuple[int, ...] = ()
+    v: tuple[float, ...] = ()
+    kind: int = 0
+
+
+def table(operations: Sequence[Operation]) -> NDArray[np.void]:
+    """The operations as the driver reads them."""
+    made = np.zeros(len(operations), OPERATION)
+    for entry, operation in zip(made, operations, strict=True):
+        entry["code"], entry["kind"] = CODES[operation.name], operation.kind
+        for field in ("n", "p", "v"):
+            values = getattr(operation, field)
+            entry[field][: len(values)] = values
+    return made
+
+
+class Run(ctypes.Structure):
+    """The driver's `Run`."""
+
+    _fields_ = (
+        ("operations", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("order", ctypes.c_void_p),
+        ("rows", ctypes.c_int64),
+        ("batch", ctypes.c_int64),
+        ("done", ctypes.c_int64),
+        ("steps", ctypes.c_int64),
+        ("epoch", ctypes.c_int64),
+        ("step", ctypes.c_int64),
+        ("seed", ctypes.c_uint64),
+        ("scalars", ctypes.c_void_p),
+        ("width", ctypes.c_int64),
+        ("rooms", ctypes.c_void_p),
+        ("threads", ctypes.c_int64),
+        ("failed", ctypes.c_int64),
+    )
+
+
+class Library:
+    """The driver for one type of numbers."""
+
+    def __init__(self, path: str) -> None:
+        # A call through CDLL lets other threads of Python run meanwhile.
+        library = ctypes.CDLL(path)
+        self._run = library.nudge_run
+        self._run.argtypes, self._run.restype = [ctypes.POINTER(Run)], ctypes.c_int64
+        sizes = library.nudge_room, library.nudge_operation_size
+        for function in sizes:
+            function.argtypes, function.restype = [], ctypes.c_int64
+        self.room, size = (int(function()) for function in sizes)
+        assert size == OPERATION.itemsize
+
+    def run(self, run: Run) -> int:
+        """Run the batches it describes; 0, or the number of the batch, from 1, whose numbers are not finite."""
+        if started := self._run(ctypes.byref(run)):
+            raise MemoryError(f"Only {started} of {run.threads} threads could be started.")
+        return int(run.failed)
+
+
+@cache
+def load(dtype: str) -> Library | None:
+    """The driver for float32 or float64, compiled first where it is not yet; None where that is not possible."""
+    wanted = variant()
+    if wanted is None:
+        return None
+    path = find(dtype)
+    if path is None:
+        try:
+            build(wanted)
+        except CannotCompile:
+            return None
+        path = find(dtype)
+    return None if path is None else Library(str(path))

@@ -1,0 +1,52 @@
+/* The two types of numbers, and vectors of them.
+
+   Everything here is compiled twice, with `real` as float and as double. A `vec` is 64 bytes, one AVX-512 register or two
+   of AVX2; the compiler splits it where registers are smaller. No result depends on that: sums run in an order that the
+   source alone fixes, products are fused into them by fma() where written and nowhere else (-ffp-contract=off), and no
+   function of the system's library is called. So a plan gives the same bits on every processor with fused multiply-add. */
+
+#include <stdint.h>
+#include <string.h>
+
+#ifdef DOUBLE
+typedef double real;
+typedef int64_t whole;
+#else
+typedef float real;
+typedef int32_t whole;
+#endif
+
+#define LANES ((int64_t)(64 / sizeof(real)))
+typedef real vec __attribute__((vector_size(64)));
+typedef whole wvec __attribute__((vector_size(64)));
+typedef real loose __attribute__((vector_size(64), aligned(sizeof(real)), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vec load(const real *from) { return *(const loose *)from; }
+INLINE void store(real *to, vec v) { *(loose *)to = v; }
+INLINE vec all(real x) { return x - (vec){}; }
+INLINE vec fma_(vec a, vec b, vec c) { return __builtin_elementwise_fma(a, b, c); }
+
+/* The first n lanes, the others zero or left alone: the ends of rows that are no multiple of LANES. */
+INLINE vec load_some(const real *from, int64_t n) {
+    if (n >= LANES) return load(from);
+    vec v = {};
+    memcpy(&v, from, (size_t)n * sizeof(real));
+    return v;
+}
+INLINE void store_some(real *to, vec v, int64_t n) {
+    if (n >= LANES) { store(to, v); return; }
+    memcpy(to, &v, (size_t)n * sizeof(real));
+}
+
+INLINE vec pick(wvec yes, vec a, vec b) { return (vec)(((wvec)a & yes) | ((wvec)b & ~yes)); }
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* One thread's share [from, to) of `count` things, in units of `grain`. */
+typedef struct { int64_t from, to; } Share;
+INLINE Share share(int64_t count, int64_t grain, int part, int parts) {
+    int64_t units = (count + grain - 1) / grain;
+    return (Share){least(count, units * part / parts * grain), least(count, units * (part + 1) / parts * grain)};
+}

@@ -1,0 +1,127 @@
+"""The plan of a network: the operations of its layers, its loss and its optimizer, over the arrays of a workspace.
+
+Neighbours are merged where that saves work: a dense layer applies the activation behind it, and a first dense layer
+skips the zeros of inputs that are mostly zero. The plan follows from the spec and the data alone, never from a clock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from core.compiled.library import Operation
+from core.compiled.program import Batch, Call, Part
+from core.compiled.rules import ACTIVATIONS, RULES, Site, Sparse, address, sparse_dense, sparse_dense_back
+from core.layers.layer import Array, Context, Shape
+from core.network import Placed, pairs
+from core.random import Purpose, Random
+from core.workspace import Workspace
+
+
+class Plan:
+    """Writes the parts of forward, then those of backward"""
+
+    def __init__(self, workspace: Workspace, seed: int, sparse: Sparse | None = None) -> None:
+        self._sparse = sparse  # the inputs, for a first layer that is dense
+        self._first = -1
+        self._seed = seed
+        self._workspace = workspace
+        self._sites: dict[int, Site] = {}
+        self._dtype = workspace.dtype
+
+    def forward(self, layers: Sequence[Placed], contexts: Sequence[Context], x: int) -> tuple[list[Part], int]:
+        """The parts that compute the layers in a row for inputs at x, and the address of the last output."""
+        parts: list[Part] = []
+        merged = False
+        for index, (at, ctx) in enumerate(zip(layers, contexts, strict=True)):
+            y = x if _passes(at, ctx) else address(ctx.y)
+            site = self._sites[at.number] = Site(at, ctx, x, y)
+            if at.layer.type == "residual":
+                inside, through = self.forward(at.inner, ctx.inner, x)
+                parts += [*inside, Operation("add", (prod(at.input_shape),), (x, through, y))]
+            elif merged:
+                merged = False
+            elif at.layer.type in RULES and y != x:
+                operations = RULES[at.layer.type].forward(site)
+                if self._sparse is not None and at.layer.type == "dense" and self._first < 0:
+                    self._first = at.number
+                    operations = sparse_dense(site, self._sparse)
+                behind = layers[index + 1].layer.type if index + 1 < len(layers) else None
+                if at.layer.type == "dense" and behind in ACTIVATIONS:
+                    # The activation works in the output of the dense layer while it is still near.
+                    merged, y = True, address(contexts[index + 1].y)
+                    (dense,) = operations
+                    operations = [dense._replace(p=(*dense.p[:3], y, *dense.p[4:]), kind=ACTIVATIONS[behind])]
+                parts += operations
+            elif y != x:
+                parts.append(self._forward_call(site))
+            x = y
+        return parts, x
+
+    def backward(self, layers: Sequence[Placed], dy: int, first: int) -> tuple[list[Part], int]:
+        """The parts that send dy back through the layers in a row down to `first`, and the address of its dx."""
+        parts: list[Part] = []
+        for at in reversed(layers[first:]):
+            site = self._sites[at.number]
+            if _passes(at, site.ctx):
+                continue
+            dx = address(site.ctx.dx)
+            if at.layer.type == "residual":
+                inside, through = self.backward(at.inner, dy, site.ctx.first)
+                parts += inside
+                if dx:
+                    parts.append(Operation("add", (prod(at.input_shape),), (dy, through, dx)))
+            elif self._sparse is not None and at.number == self._first:
+                parts += sparse_dense_back(site, self._sparse, dy)
+            elif at.layer.type in RULES:
+                parts += RULES[at.layer.type].backward(site, dy)
+            else:
+                parts.append(self._backward_call(site, dy))
+            dy = dx
+        return parts, dy
+
+    def array(self, at: int, n: int, shape: Shape) -> Array:
+        """The array (n, *shape) that begins at an address."""
+        size = n * prod(shape) * self._dtype.itemsize
+        found: Array = np.ndarray((n, *shape), self._dtype, memoryview((ctypes.c_char * size).from_address(at)))
+        return found
+
+    def _forward_call(self, site: Site) -> Call:
+        layer, number = site.at.layer, site.at.number
+
+        def call(batch: Batch) -> None:
+            n = len(batch.rows)
+            ctx = self._context(number, n)
+            ctx.x = self.array(site.x, n, site.at.input_shape)
+            if layer.stochastic and ctx.training:
+                ctx.random = Random(self._seed, Purpose.LAYER, epoch=batch.epoch, step=batch.step, layer=number)
+            layer.forward(ctx.x, ctx)
+
+        return call
+
+    def _backward_call(self, site: Site, dy: int) -> Call:
+        layer, number = site.at.layer, site.at.number
+
+        def call(batch: Batch) -> None:
+            n = len(batch.rows)
+            layer.backward(self.array(dy, n, site.at.output_shape), self._context(number, n))
+
+        return call
+
+    def _context(self, number: int, n: int) -> Context:
+        found = pairs(self._workspace.network.layers, self._workspace.contexts(n))
+        return next(ctx for at, ctx in found if at.number == number)
+
+
+def _passes(at: Placed, ctx: Context) -> bool:
+    """Whether a layer leaves the numbers as they are, where they are."""
+    return at.layer.reshapes or (at.layer.type == "dropout" and not ctx.training)
+
+
+def starts_dense(layers: Sequence[Placed]) -> bool:
+    """Whether the first layer that does anything is a dense one, so that sparse inputs help."""
+    doing = (at.layer.type for at in layers if not at.layer.reshapes)
+    return next(doing, None) == "dense"

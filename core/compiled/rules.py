@@ -1,0 +1,115 @@
+"""What each kind of layer becomes: the rules by which operations are written for it.
+
+A rule sees a layer at its place, its context for a full batch, and the addresses of what comes in. Addresses stay the
+same for smaller batches, which use the beginning of each place. A layer without a rule is computed by its own NumPy
+methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import NamedTuple
+
+from core.compiled.library import Operation
+from core.layers.dropout import Dropout
+from core.layers.layer import Array, Context
+from core.network import Placed
+
+ACTIVATIONS = {"sigmoid": 1, "tanh": 2, "relu": 3}
+
+
+class Site(NamedTuple):
+    """A layer where it stands: x and y are the addresses of its input and output."""
+
+    at: Placed
+    ctx: Context
+    x: int
+    y: int
+
+
+class Sparse(NamedTuple):
+    """The addresses of inputs that are told by what is not zero: values, places, and their counts."""
+
+    values: int
+    places: int
+    counts: int
+
+
+Forward = Callable[[Site], list[Operation]]
+Backward = Callable[[Site, int], list[Operation]]  # the address of dy beside it
+
+
+class Rule(NamedTuple):
+    """The operations of forward and of backward, each in order."""
+
+    forward: Forward
+    backward: Backward
+
+
+def address(array: Array | None) -> int:
+    """Where an array begins; 0 for none."""
+    return 0 if array is None else array.ctypes.data
+
+
+def _elementwise(site: Site) -> list[Operation]:
+    kind = ACTIVATIONS[site.at.layer.type]
+    return [Operation("elementwise_forward", (prod(site.at.input_shape),), (site.x, site.y), kind=kind)]
+
+
+def _elementwise_back(site: Site, dy: int) -> list[Operation]:
+    if site.ctx.dx is None:
+        return []
+    kind = ACTIVATIONS[site.at.layer.type]
+    places = (site.x, site.y, dy, address(site.ctx.dx))
+    return [Operation("elementwise_backward", (prod(site.at.input_shape),), places, kind=kind)]
+
+
+def _dense(site: Site) -> list[Operation]:
+    W, b = site.ctx.parameters
+    return [Operation("dense_forward", W.shape, (site.x, address(W), address(b), site.y))]
+
+
+def _dense_back(site: Site, dy: int) -> list[Operation]:
+    W = site.ctx.parameters[0]
+    dW, db = site.ctx.gradients
+    places = (site.x, address(W), 0, dy, address(site.ctx.dx), address(dW), address(db))
+    made = [Operation("dense_gradients", W.shape, places)]
+    return made if site.ctx.dx is None else [*made, Operation("dense_backward", W.shape, places)]
+
+
+def sparse_dense(site: Site, x: Sparse) -> list[Operation]:
+    """A first dense layer on sparse inputs."""
+    W, b = site.ctx.parameters
+    places = (x.values, address(W), address(b), site.y, x.places, x.counts)
+    return [Operation("sparse_forward", W.shape, places)]
+
+
+def sparse_dense_back(site: Site, x: Sparse, dy: int) -> list[Operation]:
+    """Its gradients."""
+    dW, db = site.ctx.gradients
+    places = (x.values, 0, 0, dy, x.places, x.counts, address(dW), address(db))
+    return [Operation("sparse_gradients", dW.shape, places)]
+
+
+def _dropout(site: Site) -> list[Operation]:
+    size = prod(site.at.input_shape)
+    if not site.ctx.training:
+        return [Operation("elementwise_forward", (size,), (site.x, site.y))]
+    (mask,), layer = site.ctx.scratch, site.at.layer
+    assert isinstance(layer, Dropout)
+    return [Operation("dropout_forward", (size, site.at.number), (site.x, site.y, address(mask)), (layer.rate,))]
+
+
+def _dropout_back(site: Site, dy: int) -> list[Operation]:
+    if site.ctx.dx is None:
+        return []
+    places = (dy, address(site.ctx.dx), address(site.ctx.scratch[0]))
+    return [Operation("dropout_backward", (prod(site.at.input_shape),), places)]
+
+
+RULES = {
+    "dense": Rule(_dense, _dense_back),
+    "dropout": Rule(_dropout, _dropout_back),
+    **{name: Rule(_elementwise, _elementwise_back) for name in ACTIVATIONS},
+}

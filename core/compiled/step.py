@@ -1,0 +1,167 @@
+"""Training and evaluation in compiled form: the same work as core/step.py, in tables of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.augmentation import Augmentation
+from core.compiled.feed import Feed
+from core.compiled.library import Library, Operation
+from core.compiled.objectives import LOSSES, NORM_BLOCK, Move, loss_constants
+from core.compiled.planner import Plan, starts_dense
+from core.compiled.program import Part, Program
+from core.compiled.rules import address
+from core.data import Dataset
+from core.layers.layer import Array
+from core.losses import Loss
+from core.memory import room
+from core.network import Network
+from core.preprocessing import Preprocessing
+from core.regularization import Restraint
+from core.training_spec import TrainingSpec
+from core.workspace import Workspace
+
+
+class Costs:
+    """Where costs and hits of a batch are told, and the operations that tell them."""
+
+    def __init__(self, loss: Loss, feed: Feed, a: int, *, dtype: str) -> None:
+        """`a` is the address of the outputs."""
+        rows, width = feed.targets.shape
+        self.tally = np.zeros(16)  # cost, hits, norm; their sums; norms after clipping by value
+        self.gradient = room((rows, width), dtype)
+        self._costs, self._hits = np.empty(rows), np.empty(rows, np.uint8)
+        weights = getattr(loss, "class_weights", None)
+        self._weights = None if weights is None else np.array(weights, np.float64)
+        labels = address(feed.labels)
+        told = address(self._costs), address(self._hits), labels
+        places = a, address(feed.targets), address(self.gradient), *told, address(self._weights)
+        self.operations = [
+            Operation("loss", (width,), places, loss_constants(loss), LOSSES.index(loss.type)),
+            Operation("count", (), (address(self.tally), 0, 0, *told)),
+        ]
+
+    @property
+    def sums(self) -> NDArray[np.float64]:
+        """Cost, hits and gradient norms, added up over batches."""
+        return self.tally[3:6]
+
+
+class CompiledStep:
+    """Steps of training, as many as wanted in one call."""
+
+    def __init__(
+        self,
+        library: Library,
+        spec: TrainingSpec,
+        data: Dataset,
+        preprocessing: Preprocessing,
+        network: Network,
+        *,
+        theta: Array,
+        state: Array,
+        memory: Mapping[str, Array],
+        sparse: bool = True,
+    ) -> None:
+        self._spec = spec
+        rows, width = spec.batch_size, network.output_shape[0]
+        gradient = room((network.size,), spec.dtype)
+        gradient.fill(0)
+        workspace = Workspace(network, rows, theta=theta, state=state, gradient=gradient, training=True)
+        self._restraint = Restraint(
+            spec.regularization,
+            spec.gradient_clipping,
+            network,
+            theta,
+            gradient,
+            rows=len(data),
+            decay=spec.optimizer.decoupled_decay,
+        )
+        self._move = Move(spec.optimizer, memory, self._restraint)
+        feed = Feed(
+            data,
+            preprocessing,
+            rows=rows,
+            width=width,
+            dtype=spec.dtype,
+            augmentation=(lambda blank: Augmentation(spec.augmentation, spec.seed, blank))
+            if spec.augmentation
+            else None,
+            sparse=sparse and starts_dense(network.layers),
+        )
+        plan = Plan(workspace, spec.seed, feed.sparse)
+        forward, a = plan.forward(network.layers, workspace.contexts(rows), address(feed.x))
+        costs = Costs(spec.loss, feed, a, dtype=spec.dtype)
+        backward, _ = plan.backward(network.layers, address(costs.gradient), network.first_learned)
+        self._blocks = np.empty(-(-network.size // NORM_BLOCK))
+        moving = self._move.operations(network, theta, gradient, address(costs.tally), address(self._blocks))
+        parts: list[Part] = [*feed.parts, *forward, *costs.operations, *backward, *moving]
+        parts.append(Operation("add_up", (), (address(costs.tally),)))
+        self._program = Program(library, parts, threads=spec.threads, dtype=spec.dtype)
+        self._kept = workspace, gradient, feed, costs, memory
+        self.sums = costs.sums
+
+    def advance(
+        self,
+        order: NDArray[np.int64],
+        *,
+        epoch: int,
+        step: int,
+        steps: int,
+        count: int,
+        rate: Callable[[int], float],
+    ) -> int:
+        """Do `steps` steps from number `step` of the epoch on, `count` being the number of updates before.
+
+        Returns 0, or the number of the step among them, from 1, that diverged.
+        """
+        scalars = np.array([self._move.scalars(rate(count + i), count + i + 1) for i in range(steps)])
+        return self._program.run(
+            order,
+            self._spec.batch_size,
+            done=step * self._spec.batch_size,
+            steps=steps,
+            seed=self._spec.seed,
+            epoch=epoch,
+            step=step,
+            scalars=scalars,
+        )
+
+
+class CompiledForward:
+    """Outputs and costs of a dataset in evaluation mode, batch by batch."""
+
+    def __init__(
+        self,
+        library: Library,
+        spec: TrainingSpec,
+        data: Dataset,
+        preprocessing: Preprocessing,
+        network: Network,
+        *,
+        theta: Array,
+        state: Array,
+        rows: int,
+        sparse: bool = True,
+    ) -> None:
+        workspace = Workspace(network, rows, theta=theta, state=state)
+        width = network.output_shape[0]
+        sparse = sparse and starts_dense(network.layers)
+        feed = Feed(data, preprocessing, rows=rows, width=width, dtype=spec.dtype, sparse=sparse)
+        plan = Plan(workspace, spec.seed, feed.sparse)
+        forward, a = plan.forward(network.layers, workspace.contexts(rows), address(feed.x))
+        costs = Costs(spec.loss, feed, a, dtype=spec.dtype)
+        parts: list[Part] = [*feed.parts, *forward, *costs.operations]
+        parts.append(Operation("add_up", (), (address(costs.tally),)))
+        self._program = Program(library, parts, threads=spec.threads, dtype=spec.dtype)
+        self._rows = rows
+        self._kept = workspace, feed, costs
+        self.outputs = plan.array(a, rows, network.output_shape)  # of the last batch, in its first rows
+        self.sums = costs.sums
+
+    def advance(self, order: NDArray[np.int64], *, done: int) -> bool:
+        """One batch of the rows of `order` from `done` on; whether its cost is finite."""
+        return not self._program.run(order, self._rows, done=done, steps=1)
