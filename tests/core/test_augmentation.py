@@ -19,7 +19,9 @@ from core.augmentation import (
     Shift,
     augmentation_bytes,
 )
+from core.batches import Batches
 from core.estimate import check
+from core.preprocessing import Preprocessing, PreprocessingSpec
 from core.random import Purpose, Random, uniform_rows
 from core.schema import DataSchema, RealTarget
 from core.spec import SpecError, findings
@@ -212,20 +214,15 @@ def test_a_resumed_run_draws_what_an_undisturbed_one_does(classes, make_spec):
         assert same(undisturbed, weights(fit(spec, data, resume=checkpoint)))
 
 
-def test_edges_are_what_raw_zeros_become(classes, make_spec):
-    """A shift of an image of the mean, standardised to zero, brings in preprocessed raw zeros."""
-    from core.run import Run
-
+def test_edges_are_what_raw_zeros_become(classes):
+    """Into an image of zeros, which is the mean once standardised, a shift brings preprocessed raw zeros."""
     data = classes()
-    spec = make_spec(augmentation=[{"type": "shift", "pixels": 2}], preprocessing={"scale": "standard"})
-    run = Run(spec, data, None, None)
-    x = np.zeros((20, 4, 3))
-    run._augmentation.apply(x, np.arange(20), 0)
-    blank = run.preprocessing.apply(np.zeros((1, 4, 3), np.uint8), np.empty((1, 4, 3)))[0]
-    assert (x != 0).any()
-    assert np.isin(x, [0.0, *blank.reshape(-1)]).all()
-    r, c = np.nonzero(x.any(axis=0))
-    assert all(set(np.unique(x[:, i, j])) <= {0.0, blank[i, j]} for i, j in zip(r, c, strict=True))
+    preprocessing = Preprocessing.fit(PreprocessingSpec(scale="standard"), data)
+    blank = Batches(data, preprocessing, rows=1, width=3, dtype="float64").blank()
+    assert np.array_equal(blank, preprocessing.apply(np.zeros((1, 4, 3), np.uint8), np.empty((1, 4, 3)))[0])
+    shifted = varied([Shift(pixels=2)], np.zeros((50, 4, 3)), blank=blank)
+    assert (shifted != 0).any(axis=0).all()
+    assert ((shifted == 0) | (shifted == blank)).all()
 
 
 @pytest.mark.parametrize("step", ALL, ids=lambda step: step["type"])
