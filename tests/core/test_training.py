@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 
 from core.checkpoint import Checkpoint, CheckpointMismatch
 from core.data import split
+from core.losses import AnyLoss
+from core.optimizers import AnyOptimizer
+from core.predictor import Predictor
 from core.random import Purpose, Random
 from core.spec import SpecError
 from core.training import Chunk, Diverged, Epoch, fit
+from tests.core.unions import members
 
 CLOCKS = {"seconds", "examples_per_s"}
 STACK = [{"type": "flatten"}, {"type": "dense", "units": 6}, {"type": "sigmoid"}, {"type": "dense", "units": 3}]
@@ -183,6 +187,53 @@ def test_every_chunk_of_a_run_resumes_exactly(classes, make_spec):
         told, last = outcome(rest or [event])
         assert last == undisturbed[1]
         assert not rest or told == undisturbed[0][-len(told) :]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", [cls() for cls in members(AnyOptimizer)], ids=lambda o: o.type)
+def test_every_optimizer_resumes_exactly_at_every_step(classes, make_spec, optimizer, dtype):
+    """Over 24 steps, through the bytes of a checkpoint each time, with all that stands around the optimizer."""
+    data = classes(rows=48)
+    rate = {"type": "warm_up", "steps": 5, "then": {"type": "cosine", "learning_rate": optimizer.learning_rate}}
+    spec = make_spec(
+        optimizer=optimizer.model_dump() | {"learning_rate": rate},
+        regularization={"l1": 1e-3, "nielsen_lambda": 0.1, "max_norm": 1.5},
+        gradient_clipping={"norm": 0.5},
+        loss={"type": "cross_entropy", "label_smoothing": 0.1, "class_weights": [1, 2, 0.5]},
+        epochs=8,
+        dtype=dtype,
+    )
+    undisturbed = list(fit(spec, data, chunk_s=0))
+    checkpoint, events = None, []
+    while (event := next(fit(spec, data, resume=checkpoint, chunk_s=0), None)) is not None:
+        checkpoint = Checkpoint.from_bytes(event.checkpoint().to_bytes())
+        events.append(event)
+        assert set(checkpoint.group("optimizer.")) == set(optimizer.memory())
+    assert len(events) == len(undisturbed) == 8 * 3
+    assert outcome(events) == outcome(undisturbed)
+
+
+@pytest.mark.parametrize("loss", [cls() for cls in members(AnyLoss)], ids=lambda loss: loss.type)
+def test_every_loss_is_made_small(classes, reals, make_spec, loss):
+    data = classes(rows=80) if loss.classes_only else reals(rows=80)
+    layers = [{"type": "flatten"}, {"type": "dense", "units": 3 if loss.classes_only else 2}]
+    spec = make_spec(layers=layers, loss=loss.model_dump(), epochs=30, validation={"fraction": 0.2})
+    told = epochs(fit(spec, data))
+    assert told[-1].metrics["train_loss"] < 0.7 * told[0].metrics["train_loss"]
+    assert told[-1].metrics["validation_loss"] < told[0].metrics["validation_loss"]
+
+
+@pytest.mark.parametrize("loss", ["quadratic", "mean_squared_error", "binary_cross_entropy", "hinge"])
+def test_one_output_tells_two_classes_apart_in_training_and_prediction(classes, make_spec, loss):
+    data = classes(rows=200, labels=("no", "yes"))
+    layers = [{"type": "flatten"}, {"type": "dense", "units": 1}]
+    spec = make_spec(layers=layers, loss={"type": loss}, epochs=20, validation={"dataset": "ds_2"}, metrics=["f1"])
+    (*_, last) = fit(spec, data, data)
+    predictor = Predictor.from_checkpoint(last.checkpoint())
+    said = [prediction["class"] for prediction in predictor.label(predictor.predict(data.x), top=1)]
+    right = np.mean([("no", "yes")[label] == name for label, name in zip(data.y, said, strict=True)])
+    assert last.metrics["validation_accuracy"] == right > 0.9
+    assert last.metrics["validation_f1"] > 0.9
 
 
 def test_a_run_may_be_cut_while_it_validates(classes, make_spec):
