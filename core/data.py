@@ -29,12 +29,15 @@ class Dataset:
 
     x: (rows, *input_shape) of input_dtype. y: for classes the index of each row's class, int32 (rows,); for real
     targets float64 (rows, *shape). `rows` names the rows that a view holds, in its order; None is all of them.
+    masks: the columns with that role, whole numbers: a single one says how many of the first steps of each sequence
+    count (rows,), or which (rows, time); several say it for one step each.
     """
 
     schema: DataSchema
     x: NDArray[Any]
     y: NDArray[Any]
     rows: NDArray[np.int64] | None = None
+    masks: tuple[NDArray[Any], ...] = ()
 
     def __post_init__(self) -> None:
         n, target = len(self.x), self.schema.target
@@ -44,6 +47,8 @@ class Dataset:
             wanted_y = (n, *target.shape), np.dtype(np.float64)
         if (self.x.shape, self.x.dtype) != wanted_x or (self.y.shape, self.y.dtype) != wanted_y:
             raise DatasetDamaged("The arrays of this dataset are not what its schema says.")
+        if any(mask.dtype.kind not in "ui" or len(mask) != n for mask in self.masks):
+            raise DatasetDamaged("The masks of this dataset are not what its schema says.")
         if self.schema.rows != (n if self.rows is None else len(self.rows)):
             raise DatasetDamaged("The number of rows of this dataset is not what its schema says.")
 
@@ -55,18 +60,23 @@ class Dataset:
         """The dataset of a folder with schema.json, x.npy and y.npy; its arrays are mapped read-only."""
         try:
             schema = DataSchema.model_validate_json((folder / "schema.json").read_bytes())
-            x, y = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in ("x.npy", "y.npy"))
+            names = "x.npy", "y.npy", *(f"columns/{i}.npy" for i in schema.places("mask"))
+            x, y, *masks = (np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in names)
         except (OSError, ValueError, EOFError) as error:
             raise DatasetDamaged(f"This dataset cannot be read: {error}") from error
         # Plain arrays over the same mapping: indexing the memmap subclass costs more than small batches do.
-        return cls(schema, x.view(np.ndarray), y.view(np.ndarray))
+        return cls(schema, x.view(np.ndarray), y.view(np.ndarray), masks=tuple(m.view(np.ndarray) for m in masks))
 
     def save(self, folder: Path) -> None:
         """Write the folder that `open` reads."""
         folder.mkdir(parents=True, exist_ok=True)
-        whole = self if self.rows is None else replace(self, x=self.x[self.rows], y=self.y[self.rows], rows=None)
-        np.save(folder / "x.npy", whole.x, allow_pickle=False)
-        np.save(folder / "y.npy", whole.y, allow_pickle=False)
+        rows = slice(None) if self.rows is None else self.rows
+        arrays = {"x": self.x, "y": self.y}
+        if self.masks:
+            (folder / "columns").mkdir(exist_ok=True)
+            arrays |= {f"columns/{i}": m for i, m in zip(self.schema.places("mask"), self.masks, strict=True)}
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array[rows], allow_pickle=False)
         (folder / "schema.json").write_text(self.schema.model_dump_json(), encoding="utf-8")
 
     def view(self, rows: NDArray[np.int64]) -> Dataset:
@@ -83,6 +93,17 @@ class Dataset:
         size = max(1, BLOCK_BYTES // max(1, self.x[:1].nbytes))
         for start in range(0, len(indices), size):
             yield self.x[indices[start : start + size]]
+
+    def mask(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which steps of the sequences at `indices` count, (n, time); only for a dataset with masks."""
+        masks = [mask[indices] for mask in self.masks]
+        steps = np.arange(self.schema.input_shape[0])
+        valid: NDArray[np.bool_]
+        if len(masks) > 1:
+            valid = np.stack(masks, axis=1) != 0
+        else:
+            valid = masks[0] != 0 if masks[0].ndim == 2 else steps < masks[0][:, None]
+        return valid
 
     def with_classes(self, target: ClassTarget) -> Dataset:
         """The same rows with each class numbered as in `target`, which must know all of them."""

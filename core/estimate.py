@@ -8,8 +8,10 @@ from math import prod
 import numpy as np
 
 from core.augmentation import augmentation_bytes
+from core.categories import check_scale
 from core.data import validation_rows
 from core.layers.layer import Layer, Misfit
+from core.masks import check_masks, mask_bytes
 from core.network import Network, Placed
 from core.schema import ClassTarget, DataSchema, class_key
 from core.spec import Finding, Spec, SpecError
@@ -35,13 +37,15 @@ def check(spec: TrainingSpec, schema: DataSchema, validation: DataSchema | None)
     """The cost of a run; raises SpecError, with all that does not fit, where it cannot run."""
     network = Network.trace(spec.network.layers, schema.input_shape)
     errors = [
+        *check_scale(network, spec.preprocessing, schema),
+        *check_masks(network, schema, "/dataset"),
         *_augmentation(spec, schema),
         *_examined("/network", network.layers),
         *_output(spec, network, schema),
-        *_rows(spec, schema),
+        *_rows(spec, network, schema),
         *_metrics(spec, schema),
         *_stopping(spec, schema),
-        *_validation(spec, schema, validation),
+        *_validation(spec, network, schema, validation),
     ]
     if errors:
         raise SpecError(errors)
@@ -123,13 +127,18 @@ def _behind_the_logits(path: str, layers: Sequence[Placed]) -> Iterator[tuple[st
             yield f"{path}/layers/{index}", layers[index].layer
 
 
-def _rows(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
+def _rows(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterator[Finding]:
     rows = training_rows(spec, schema.rows)
     if isinstance(spec.validation, ValidationFraction) and schema.rows < 2:
         detail = "A dataset of one row cannot be split into training and validation rows: give it more rows."
         yield Finding("/validation/fraction", detail)
     elif spec.batch_size > rows:
         detail = f"The batch size is {spec.batch_size} but there are only {rows} training rows: use at most {rows}."
+        yield Finding("/batch_size", detail)
+    elif spec.batch_size == 1 and any(
+        at.layer.type == "batch_norm" and len(at.input_shape) == 1 for at in network.walk()
+    ):
+        detail = "In a batch of one example there is nothing to normalise over: use a larger batch, or layer_norm."
         yield Finding("/batch_size", detail)
 
 
@@ -170,13 +179,16 @@ def _stopping(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
         yield Finding(at, "There is no accuracy for real targets: watch a loss instead.")
 
 
-def _validation(spec: TrainingSpec, schema: DataSchema, other: DataSchema | None) -> Iterator[Finding]:
+def _validation(
+    spec: TrainingSpec, network: Network, schema: DataSchema, other: DataSchema | None
+) -> Iterator[Finding]:
     at = "/validation/dataset"
     if not isinstance(spec.validation, ValidationDataset) or other is None:
         return
     if other.input_shape != schema.input_shape:
         shapes = (" x ".join(map(str, s.input_shape)) for s in (schema, other))
         yield Finding(at, "Training examples are {} but validation examples are {}.".format(*shapes))
+    yield from check_masks(network, other, at)
     ours, theirs = schema.target, other.target
     if isinstance(ours, ClassTarget) and isinstance(theirs, ClassTarget):
         known = {class_key(label) for label in ours.classes}
@@ -212,6 +224,9 @@ def _estimate(spec: TrainingSpec, network: Network, schema: DataSchema, validati
         memory += 8 * prod(schema.input_shape) * 8
     # The order of the rows with its shuffle; a checkpoint while it becomes bytes; what NumPy takes in passing.
     memory += 40 * rows + 16 * validated + 3 * resting + 4 * 2**20
+    # The first values are drawn before the rest is needed.
+    drawn = (prod(v.shape) * v.initializer.drawing_bytes for v in (piece.variable for piece in network.parameters()))
+    memory = max(memory, resting + max(drawn, default=0) + 40 * rows + 4 * 2**20)
     forward = network.flops
     return Estimate(
         parameters=network.size,
@@ -225,4 +240,5 @@ def _batch_bytes(spec: TrainingSpec, schema: DataSchema, network: Network, rows:
     raw = np.dtype(schema.input_dtype).itemsize
     exact = raw if schema.input_dtype == "float64" else 0
     inputs, outputs = prod(schema.input_shape), prod(network.output_shape)
-    return rows * (inputs * (raw + exact + itemsize) + outputs * 5 * itemsize + 32)
+    masks = mask_bytes(network, schema, itemsize)
+    return rows * (inputs * (raw + exact + itemsize) + outputs * 5 * itemsize + masks + 32)

@@ -52,9 +52,10 @@ class Predictor:
         """The shape of one raw input."""
         return self.network.input_shape
 
-    def predict(self, inputs: Array) -> Array:
+    def predict(self, inputs: Array, mask: Array | None = None) -> Array:
         """Outputs (n, k) for raw inputs (n, *input_shape) of any real type, in the network's type.
 
+        `mask` (n, time): 1 for the steps of the sequences that count, 0 for padding; without it all count.
         Probabilities where the loss takes logits, else the last layer's values. Raises ValueError for another shape,
         and SpecError for numbers that a layer cannot look up.
         """
@@ -67,8 +68,9 @@ class Predictor:
         with np.errstate(all="ignore"):
             for start in range(0, len(inputs), self._rows):
                 raw = inputs[start : start + self._rows]
+                of_batch = None if mask is None else mask[start : start + self._rows].astype(outputs.dtype)
                 x = self._preprocessing.apply(_real(raw), room[: len(raw)])
-                outputs[start : start + self._rows] = self._loss.outputs(workspace.forward(x))
+                outputs[start : start + self._rows] = self._loss.outputs(workspace.forward(x, of_batch))
         return outputs
 
     def label(self, outputs: Array, top: int) -> list[Prediction]:

@@ -98,3 +98,7 @@ class DataSchema(Spec):
     input_dtype: InputDtype
     target: Target
     columns: tuple[Column, ...] = ()
+
+    def places(self, role: str) -> list[int]:
+        """Where the columns with this role stand in `columns`."""
+        return [i for i, column in enumerate(self.columns) if column.role == role]

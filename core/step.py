@@ -55,7 +55,9 @@ class Step:
             network, spec.batch_size, theta=theta, state=state, gradient=self._gradient, training=True
         )
         width = network.output_shape[0]
-        self._batches = Batches(data, preprocessing, rows=spec.batch_size, width=width, dtype=spec.dtype, masked=network.masked)
+        self._batches = Batches(
+            data, preprocessing, rows=spec.batch_size, width=width, dtype=spec.dtype, masked=network.masked
+        )
         self._difference = np.empty((spec.batch_size, width), spec.dtype)
         self._augmentation = Augmentation(spec.augmentation, spec.seed, self._batches.blank())
 

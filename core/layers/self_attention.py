@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -27,6 +27,7 @@ class SelfAttention(Layer):
     """
 
     type: Literal["self_attention"] = "self_attention"
+    masks: ClassVar[bool] = True
     heads: Annotated[int, Field(strict=True, ge=1, le=2**10, examples=[4])] = 1
     positions: bool = False
     weights: AnyInitializer = GlorotUniform()

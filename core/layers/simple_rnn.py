@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +23,7 @@ class SimpleRNN(Layer):
     """
 
     type: Literal["simple_rnn"] = "simple_rnn"
+    masks: ClassVar[bool] = True
     units: Annotated[int, Field(strict=True, ge=1, le=2**16, examples=[32])]
     sequence: bool = False
     weights: AnyInitializer = GlorotUniform()

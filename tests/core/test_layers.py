@@ -22,6 +22,11 @@ UNION = get_args(get_args(AnyLayer)[0])
 over_layers = pytest.mark.parametrize(("layer", "shape"), CASES, ids=lambda v: getattr(v, "type", str(v)))
 
 
+def inputs(layer, random, shape):
+    categories = layer.categories()
+    return random.normal(size=shape) if categories is None else random.integers(0, categories, shape)
+
+
 def step(layer, shape, dtype, rows=4, seed=0, training=True):
     """One forward and backward with random numbers; returns x, dy, y, dx, gradient."""
     random = np.random.default_rng(seed)
@@ -34,7 +39,7 @@ def step(layer, shape, dtype, rows=4, seed=0, training=True):
     )
     if training:
         workspace.randomise(rows, seed, epoch=0, step=0)
-    x = random.normal(size=(rows, *shape)).astype(dtype)
+    x = inputs(layer, random, (rows, *shape)).astype(dtype)
     dy = random.normal(size=(rows, *network.output_shape)).astype(dtype)
     y = workspace.forward(x).copy()
     return x, dy, y, workspace.backward(dy).copy(), gradient
@@ -65,7 +70,7 @@ def test_the_type_of_numbers_is_kept(layer, shape, dtype):
 def test_inputs_are_not_changed(layer, shape):
     x, dy, *_ = step(layer, shape, "float64")
     random = np.random.default_rng(0)
-    assert np.array_equal(x, random.normal(size=x.shape))
+    assert np.array_equal(x, inputs(layer, random, x.shape))
     assert np.array_equal(dy, random.normal(size=dy.shape))
 
 
