@@ -34,8 +34,16 @@ class Layout:
     bytes: int
 
 
-def layout(network: Network, rows: int, dtype: str, *, backward: bool, input_gradient: bool = False) -> Layout:
-    """Where everything goes for batches of up to `rows`.
+def layout(
+    network: Network,
+    rows: int,
+    dtype: str,
+    *,
+    backward: bool,
+    input_gradient: bool = False,
+    silent: frozenset[int] = frozenset(),
+) -> Layout:
+    """Where everything goes for batches of up to `rows`. Layers whose numbers are in `silent` get no place for outputs.
 
     Outputs live until backward has used them; without backward, until the next layer has, so that two places take
     turns. The gradients that travel back take turns in two places, down to the first layer that learns, or to the
@@ -43,9 +51,9 @@ def layout(network: Network, rows: int, dtype: str, *, backward: bool, input_gra
     around them has to stay; blocks behind one another share them.
     """
     itemsize = np.dtype(dtype).itemsize
-    first = _Planner(rows, itemsize, backward, 0)
+    first = _Planner(rows, itemsize, backward, silent, 0)
     first.place(network.layers, 0, input_gradient)
-    planner = _Planner(rows, itemsize, backward, first.kept)  # now that it is known where what is kept ends
+    planner = _Planner(rows, itemsize, backward, silent, first.kept)  # now that it is known where what is kept ends
     places = planner.place(network.layers, planner.passing, input_gradient)
     return Layout(places, planner.passing)
 
@@ -58,16 +66,17 @@ def evaluation_rows(network: Network, dtype: str) -> int:
 class _Planner:
     """Hands out aligned places: first what is kept from forward to backward, then from `passing` on what is not."""
 
-    def __init__(self, rows: int, itemsize: int, backward: bool, passing: int) -> None:
+    def __init__(self, rows: int, itemsize: int, backward: bool, silent: frozenset[int], passing: int) -> None:
         self.kept = 0
         self.passing = passing  # grows to the end of what passes
-        self._rows, self._itemsize, self._backward = rows, itemsize, backward
+        self._rows, self._itemsize, self._backward, self._silent = rows, itemsize, backward, silent
 
     def place(self, layers: Sequence[Placed], passing: int, input_gradient: bool) -> tuple[Place, ...]:
         """The places of layers in a row; what passes goes behind `passing`."""
         # Layers that write no output of their own pass a view along and take no turn.
         writers = [index for index, at in enumerate(layers) if not at.layer.reshapes]
-        ys = {i: self._rows * prod(layers[i].output_shape) * self._itemsize for i in writers}
+        heard = [i for i in writers if layers[i].number not in self._silent]
+        ys = {i: self._rows * prod(layers[i].output_shape) * self._itemsize for i in heard}
         dxs = {}
         if self._backward:
             ys = {i: self._keep(size) for i, size in ys.items()}
@@ -120,15 +129,21 @@ class Workspace:
         gradient: Array | None = None,
         training: bool = False,
         input_gradient: bool = False,
+        silent: frozenset[int] = frozenset(),
     ) -> None:
-        """Over theta and state; with a `gradient` vector, which backward fills, also for backward."""
+        """Over theta and state; with a `gradient` vector, which backward fills, also for backward.
+
+        Layers whose numbers are in `silent` have no outputs of their own: others compute them, or pass them on.
+        """
         self.network = network
         self._theta, self._state, self._gradient = theta, state, gradient
         self.dtype = theta.dtype
         self._training = training
         self._first = 0 if input_gradient else network.first_learned
         backward = gradient is not None
-        self._layout = layout(network, rows, theta.dtype.name, backward=backward, input_gradient=input_gradient)
+        self._layout = layout(
+            network, rows, theta.dtype.name, backward=backward, input_gradient=input_gradient, silent=silent
+        )
         self._arena = room((self._layout.bytes,), np.uint8)
         self._contexts: dict[int, tuple[Context, ...]] = {}
         self._masked: set[int] = set()  # the sizes of batches that have come with a mask

@@ -35,38 +35,34 @@ class Plan:
     def forward(self, layers: Sequence[Placed], contexts: Sequence[Context], x: int) -> tuple[list[Part], int]:
         """The parts that compute the layers in a row for inputs at x, and the address of the last output."""
         parts: list[Part] = []
-        merged = False
         for index, (at, ctx) in enumerate(zip(layers, contexts, strict=True)):
-            y = x if _passes(at, ctx) else address(ctx.y)
+            behind = merges(layers, index)
+            y = x if _passes(at, ctx.training) else address(contexts[index + 1 if behind else index].y)
             site = self._sites[at.number] = Site(at, ctx, x, y)
             if at.layer.type == "residual":
                 inside, through = self.forward(at.inner, ctx.inner, x)
                 parts += [*inside, Operation("add", (prod(at.input_shape),), (x, through, y))]
-            elif merged:
-                merged = False
-            elif at.layer.type in RULES and y != x:
-                operations = RULES[at.layer.type].forward(site)
-                if self._sparse is not None and at.layer.type == "dense" and self._first < 0:
-                    self._first = at.number
-                    operations = sparse_dense(site, self._sparse)
-                behind = layers[index + 1].layer.type if index + 1 < len(layers) else None
-                if at.layer.type == "dense" and behind in ACTIVATIONS:
-                    # The activation works in the output of the dense layer while it is still near.
-                    merged, y = True, address(contexts[index + 1].y)
-                    (dense,) = operations
-                    operations = [dense._replace(p=(*dense.p[:3], y, *dense.p[4:]), kind=ACTIVATIONS[behind])]
-                parts += operations
-            elif y != x:
-                parts.append(self._forward_call(site))
+            elif x != y:  # else it was done with the layer before
+                parts += self._operations(site, behind) if at.layer.type in RULES else [self._forward_call(site)]
             x = y
         return parts, x
+
+    def _operations(self, site: Site, behind: str | None) -> list[Operation]:
+        if self._sparse is not None and site.at.layer.type == "dense" and self._first < 0:
+            self._first = site.at.number
+            operations = sparse_dense(site, self._sparse)
+        else:
+            operations = RULES[site.at.layer.type].forward(site)
+        if behind is not None:
+            operations[-1] = operations[-1]._replace(kind=ACTIVATIONS[behind])
+        return operations
 
     def backward(self, layers: Sequence[Placed], dy: int, first: int) -> tuple[list[Part], int]:
         """The parts that send dy back through the layers in a row down to `first`, and the address of its dx."""
         parts: list[Part] = []
         for at in reversed(layers[first:]):
             site = self._sites[at.number]
-            if _passes(at, site.ctx):
+            if _passes(at, site.ctx.training):
                 continue
             dx = address(site.ctx.dx)
             if at.layer.type == "residual":
@@ -116,9 +112,25 @@ class Plan:
         return next(ctx for at, ctx in found if at.number == number)
 
 
-def _passes(at: Placed, ctx: Context) -> bool:
+def merges(layers: Sequence[Placed], index: int) -> str | None:
+    """The type of the activation behind a dense layer, which it applies while its outputs are still near; or None."""
+    behind = layers[index + 1].layer.type if index + 1 < len(layers) else ""
+    return behind if layers[index].layer.type == "dense" and behind in ACTIVATIONS else None
+
+
+def silent(layers: Sequence[Placed], *, training: bool) -> frozenset[int]:
+    """The numbers of the layers that need no room for outputs: these go straight to where the next layer's belong."""
+    numbers: set[int] = set()
+    for index, at in enumerate(layers):
+        numbers |= silent(at.inner, training=training)
+        if merges(layers, index) or _passes(at, training):
+            numbers.add(at.number)
+    return frozenset(numbers)
+
+
+def _passes(at: Placed, training: bool) -> bool:
     """Whether a layer leaves the numbers as they are, where they are."""
-    return at.layer.reshapes or (at.layer.type == "dropout" and not ctx.training)
+    return at.layer.reshapes or (at.layer.type == "dropout" and not training)
 
 
 def starts_dense(layers: Sequence[Placed]) -> bool:

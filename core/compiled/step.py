@@ -11,7 +11,7 @@ from core.augmentation import Augmentation
 from core.compiled.feed import Feed
 from core.compiled.library import Library, Operation
 from core.compiled.objectives import LOSSES, NORM_BLOCK, Move, loss_constants
-from core.compiled.planner import Plan, starts_dense
+from core.compiled.planner import Plan, silent, starts_dense
 from core.compiled.program import Part, Program
 from core.compiled.rules import address
 from core.data import Dataset
@@ -70,7 +70,15 @@ class CompiledStep:
         rows, width = spec.batch_size, network.output_shape[0]
         gradient = room((network.size,), spec.dtype)
         gradient.fill(0)
-        workspace = Workspace(network, rows, theta=theta, state=state, gradient=gradient, training=True)
+        workspace = Workspace(
+            network,
+            rows,
+            theta=theta,
+            state=state,
+            gradient=gradient,
+            training=True,
+            silent=silent(network.layers, training=True),
+        )
         self._restraint = Restraint(
             spec.regularization,
             spec.gradient_clipping,
@@ -147,7 +155,7 @@ class CompiledForward:
         rows: int,
         sparse: bool = True,
     ) -> None:
-        workspace = Workspace(network, rows, theta=theta, state=state)
+        workspace = Workspace(network, rows, theta=theta, state=state, silent=silent(network.layers, training=False))
         width = network.output_shape[0]
         sparse = sparse and starts_dense(network.layers)
         feed = Feed(data, preprocessing, rows=rows, width=width, dtype=spec.dtype, sparse=sparse)
