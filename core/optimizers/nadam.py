@@ -57,7 +57,7 @@ class NAdam(Optimizer):
 
 
 def _momentum(beta1: float, decay: float, t: int) -> float:
-    return beta1 * (1 - 0.5 * 0.96 ** (t * decay))
+    return float(beta1 * (1 - 0.5 * 0.96 ** (t * decay)))
 
 
 @lru_cache(maxsize=8)
