@@ -5,11 +5,11 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 
 # What is installed changes less often than the code: its layers come first. Every file is held to its hash.
-COPY requirements/default.txt requirements/build.txt requirements/
+COPY requirements/default.txt requirements/build.txt requirements/compiler.txt requirements/
 RUN python -m venv /opt/nudge \
     && /opt/nudge/bin/pip install --require-hashes -r requirements/default.txt \
     && python -m venv /opt/build \
-    && /opt/build/bin/pip install --require-hashes -r requirements/build.txt
+    && /opt/build/bin/pip install --require-hashes -r requirements/build.txt -r requirements/compiler.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY core core
@@ -18,7 +18,9 @@ COPY service service
 COPY worker worker
 COPY standalone standalone
 COPY client client
-RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+# Kernels for every processor of this kind, since the image runs elsewhere than it was built.
+RUN /opt/build/bin/python -m core.compiled.build all \
+    && /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/nudge/bin/pip install --no-deps /wheels/*.whl
 
 

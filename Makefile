@@ -19,7 +19,16 @@ $(BIN)/uv: requirements/bootstrap.txt
 	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements/bootstrap.txt
 	@touch $@
 
-$(VENV)/default.stamp: requirements/default.txt pyproject.toml $(BIN)/uv
+# The kernels are compiled once, by a compiler that goes again: it is larger than everything else together.
+KERNELS := $(wildcard core/compiled/*.c core/compiled/*.h)
+$(VENV)/kernels.stamp: $(KERNELS) core/compiled/build.py requirements/compiler.txt $(BIN)/uv
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes --target $(VENV)/compiler -r requirements/compiler.txt
+	@echo "Compiling the kernels for this processor ..."
+	@PYTHONPATH=$(VENV)/compiler $(BIN)/python -m core.compiled.build
+	@rm -rf $(VENV)/compiler
+	@touch $@
+
+$(VENV)/default.stamp: requirements/default.txt pyproject.toml $(VENV)/kernels.stamp
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --require-hashes -r requirements/default.txt
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes -r requirements/build.txt
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .

@@ -15,6 +15,7 @@ COMPILE = ["pip", "compile", "--universal", "--generate-hashes", "--no-header", 
 LOCKS: dict[str, list[str]] = {
     "bootstrap": ["requirements/bootstrap.in"],
     "build": ["requirements/build.in"],
+    "compiler": ["requirements/compiler.in"],
     "default": ["pyproject.toml"],
     "dev": ["pyproject.toml", "--all-extras", "--group", "dev", "-c", "requirements/default.txt"],
     "peers": ["requirements/peers.in", "-c", "requirements/dev.txt"],
