@@ -179,6 +179,23 @@ def all_parts(tree):
     return [tree, *(part for argument in inner for part in all_parts(argument))]
 
 
+ONE_EACH = [f"{name}(a * x + 2)" for name in FUNCTIONS if FUNCTIONS[name] not in ARITIES]
+ONE_EACH += [f"(a * x + 2) {symbol} (x * x - a)" for symbol in ("+", "-", "*", "/", "**")]
+ONE_EACH += ["-(a * x)", "abs(-a * x)", "min(a * x, x)", "min(x, a * x)", "max(a * x, x)", "max(x, a * x)"]
+ONE_EACH += ["(a * x) ** 3", "(a * x) ** 2", "2 ** (a * x)", "(-x) ** 3"]
+ONE_EACH += [f"where(x {symbol} a, a * x * x, a / x)" for symbol in ("<", "<=", ">", ">=", "==")]
+
+
+@pytest.mark.parametrize("written", ONE_EACH)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_rule_of_every_operation(written, name):
+    tree = parse(written, ["a"])
+    point, step = {"x": np.array([0.7, 1.3]), "a": np.array([1.9, 0.4])}, 1e-6
+    (claimed,) = evaluate([derivative(tree, name)], **point)
+    ahead, behind = (evaluate([tree], **point | {name: point[name] + by})[0] for by in (step, -step))
+    assert np.allclose(claimed, (ahead - behind) / (2 * step), rtol=1e-7, atol=1e-7)
+
+
 @given(trees, st.floats(-3, 3), st.floats(-3, 3), st.sampled_from(NAMES))
 @settings(max_examples=100)
 def test_the_derivative_is_the_limit_of_differences(tree, x, a, name):
