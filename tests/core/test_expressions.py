@@ -182,7 +182,7 @@ def all_parts(tree):
 ONE_EACH = [f"{name}(a * x + 2)" for name in FUNCTIONS if FUNCTIONS[name] not in ARITIES]
 ONE_EACH += [f"(a * x + 2) {symbol} (x * x - a)" for symbol in ("+", "-", "*", "/", "**")]
 ONE_EACH += ["-(a * x)", "abs(-a * x)", "min(a * x, x)", "min(x, a * x)", "max(a * x, x)", "max(x, a * x)"]
-ONE_EACH += ["(a * x) ** 3", "(a * x) ** 2", "2 ** (a * x)", "(-x) ** 3"]
+ONE_EACH += ["(a * x) ** 3", "(a * x) ** 2", "2 ** (a * x)", "(-a * x) ** 3"]
 ONE_EACH += [f"where(x {symbol} a, a * x * x, a / x)" for symbol in ("<", "<=", ">", ">=", "==")]
 
 
