@@ -1,0 +1,267 @@
+"""The compiled form equals the plain one: over 20 steps, for every layer, loss, optimizer and type of numbers."""
+
+import os
+import subprocess
+import sys
+from math import prod
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.compiled import build, library
+from core.data import Dataset
+from core.engine import Engine
+from core.layers import Embedding
+from core.losses import AnyLoss
+from core.optimizers import AnyOptimizer
+from core.schema import ClassTarget, DataSchema, RealTarget
+from core.training import Diverged, Epoch, fit
+from core.training_spec import TrainingSpec
+from tests.core.layer_cases import CASES
+
+PLAIN, COMPILED, DENSE = Engine(compiled=False), Engine(), Engine(sparse=False)
+# Differences are relative to the largest number of a tensor. Over 20 steps rounding grows, in float32 from 6e-8.
+BOUNDS = {"float64": 1e-12, "float32": 2e-4}
+CLASSES = 3
+
+
+def dataset(shape=(4, 3), rows=46, kind="class", dtype="uint8", seed=0, zeros=0.8, top=90):
+    """Few rows, so that 16 to a batch leave a short one; uint8 mostly zero."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, *shape))
+    if dtype == "uint8":
+        x = random.integers(0, top, (rows, *shape)) * (random.random((rows, *shape)) >= zeros)
+    if kind == "class":
+        y = random.integers(0, CLASSES, rows, dtype=np.int32)
+        y[:CLASSES] = np.arange(CLASSES)
+        target = ClassTarget(classes=tuple(range(CLASSES)))
+    else:
+        y, target = random.normal(size=(rows, CLASSES)), RealTarget(shape=(CLASSES,))
+    schema = DataSchema(rows=rows, input_shape=shape, input_dtype=dtype, target=target)
+    return Dataset(schema, x.astype(dtype), y)
+
+
+def spec_of(layers, **changes):
+    fields = {
+        "dataset": "ds_1",
+        "network": {"layers": layers},
+        "loss": {"type": "cross_entropy"},
+        "optimizer": {"type": "sgd", "learning_rate": 0.05},
+        "batch_size": 16,
+        "epochs": 7,
+        "seed": 3,
+        "dtype": "float64",
+        "validation": {"fraction": 0.1},
+    }
+    return TrainingSpec.model_validate(fields | changes)
+
+
+def trained(spec, data, engine):
+    checkpoint, metrics = None, []
+    for event in fit(spec, data, engine=engine):
+        if isinstance(event, Epoch):
+            checkpoint = event.checkpoint()
+            metrics.append({k: v for k, v in event.metrics.items() if k not in ("seconds", "examples_per_s")})
+    return checkpoint, metrics
+
+
+def assert_equal(spec, data, *, exact=True):
+    """Plain and compiled agree; threads and sparsity change no bit."""
+    plain, told = trained(spec, data, PLAIN)
+    compiled, also_told = trained(spec, data, COMPILED)
+    bound = BOUNDS[spec.dtype]
+    for name, expected in plain.tensors.items():
+        if expected.size:
+            difference = np.abs(compiled.tensors[name] - expected).max()
+            assert difference <= bound * max(1e-3, np.abs(expected).max()), name
+    for ours, theirs in zip(also_told, told, strict=True):
+        for name, value in theirs.items():
+            hits = name.endswith("accuracy") and spec.dtype == "float32"
+            assert ours[name] == value or np.isclose(ours[name], value, rtol=1e3 * bound, atol=0.2 * hits), name
+    if exact:
+        assert trained(spec, data, DENSE)[0].digest == compiled.digest
+        two = trained(spec.model_copy(update={"threads": 2}), data, COMPILED)[0]
+        assert all(np.array_equal(two.tensors[name], compiled.tensors[name]) for name in compiled.tensors)
+
+
+over_types = pytest.mark.parametrize("dtype", ["float64", "float32"])
+DENSE_STACK = [{"type": "flatten"}, {"type": "dense", "units": 20}, {"type": "tanh"}, {"type": "dense", "units": 3}]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_there_is_a_driver(dtype):
+    assert library.load(dtype) is not None
+
+
+@over_types
+@pytest.mark.parametrize(("layer", "shape"), CASES, ids=lambda v: getattr(v, "type", str(v)))
+def test_every_layer(layer, shape, dtype):
+    told = layer.model_dump(mode="json")
+    if isinstance(layer, Embedding):
+        data = dataset(shape, top=layer.size, zeros=0.2)
+        spec = spec_of(
+            [told, {"type": "flatten"}, {"type": "dense", "units": 3}], dtype=dtype, preprocessing={"scale": "none"}
+        )
+    else:
+        # With learned layers on both sides, gradients go through it and beyond it.
+        before = [{"type": "flatten"}, {"type": "dense", "units": prod(shape)}, {"type": "reshape", "shape": shape}]
+        spec = spec_of([*before, told, {"type": "flatten"}, {"type": "dense", "units": 3}], dtype=dtype)
+        data = dataset()
+    assert_equal(spec, data)
+
+
+@over_types
+@pytest.mark.parametrize("layers", [("sigmoid",), ("relu",), ("tanh", "sigmoid"), ("dropout", "relu"), ()], ids=str)
+@pytest.mark.parametrize("units", [1, 16, 30, 70])
+def test_dense_stacks_of_odd_widths(layers, units, dtype):
+    made = [{"type": name, **({"rate": 0.3} if name == "dropout" else {})} for name in layers]
+    spec = spec_of(
+        [{"type": "flatten"}, {"type": "dense", "units": units}, *made, {"type": "dense", "units": 3}], dtype=dtype
+    )
+    assert_equal(spec, dataset((7, 9)))
+
+
+@over_types
+@pytest.mark.parametrize("source", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("scale", ["unit", "standard", "none"])
+def test_every_kind_of_input(source, scale, dtype):
+    spec = spec_of(DENSE_STACK, dtype=dtype, preprocessing={"scale": scale}, optimizer={"type": "sgd"})
+    assert_equal(spec, dataset(dtype=source, top=4))
+
+
+LOSSES = [
+    *({"type": cls.model_fields["type"].default} for cls in get_args(get_args(AnyLoss)[0])),
+    {"type": "huber", "delta": 0.3},
+    {"type": "cross_entropy", "label_smoothing": 0.1, "class_weights": [1, 2, 0.5]},
+    {"type": "binary_cross_entropy", "class_weights": [1, 2, 0.5]},
+]
+
+
+@over_types
+@pytest.mark.parametrize("kind", ["class", "real"])
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: "-".join(map(str, loss)) + loss["type"])
+def test_every_loss(loss, kind, dtype):
+    classes_only = loss["type"] in ("cross_entropy", "binary_cross_entropy", "hinge")
+    kind = "class" if classes_only else kind
+    assert_equal(spec_of(DENSE_STACK, loss=loss, dtype=dtype), dataset(kind=kind))
+
+
+@over_types
+@pytest.mark.parametrize("loss", ["quadratic", "binary_cross_entropy", "hinge"])
+def test_one_output_for_two_classes(loss, dtype):
+    data = dataset()
+    schema = data.schema.model_copy(update={"target": ClassTarget(classes=(0, 1))})
+    data = Dataset(schema, data.x, data.y % 2)
+    assert_equal(spec_of([*DENSE_STACK[:3], {"type": "dense", "units": 1}], loss={"type": loss}, dtype=dtype), data)
+
+
+OPTIMIZERS = [
+    *({"type": cls.model_fields["type"].default} for cls in get_args(get_args(AnyOptimizer)[0])),
+    {"type": "sgd", "momentum": 0.9, "learning_rate": 0.05},
+    {"type": "adam", "learning_rate": {"type": "step", "learning_rate": 0.01, "every_epochs": 2}},
+]
+
+
+@over_types
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: "-".join(map(str, o)) + o["type"])
+def test_every_optimizer(optimizer, dtype):
+    if dtype == "float32" and optimizer["type"] in ("adam", "adamw", "nadam", "adadelta", "rmsprop", "adagrad"):
+        # Where a gradient is about nothing, its sign is rounding, and a step divides by its size: keep it away from 0.
+        optimizer = optimizer | {"epsilon": 1e-3}
+    assert_equal(spec_of(DENSE_STACK, optimizer=optimizer, dtype=dtype), dataset(zeros=0.3))
+
+
+@over_types
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"regularization": {"l1": 0.01}},
+        {"regularization": {"l2": 0.1, "weight_decay": 0.1}},
+        {"regularization": {"nielsen_lambda": 5.0}},
+        {"regularization": {"max_norm": 0.5}},
+        {"gradient_clipping": {"value": 0.01}},
+        {"gradient_clipping": {"norm": 0.1}},
+        {"gradient_clipping": {"norm": 0.1, "value": 0.02}, "regularization": {"l1": 0.01, "l2": 0.1, "max_norm": 0.4}},
+        {"optimizer": {"type": "adamw", "weight_decay": 0.3, "epsilon": 1e-3}},
+    ],
+    ids=str,
+)
+def test_every_restraint(changes, dtype):
+    assert_equal(spec_of(DENSE_STACK, dtype=dtype, **changes), dataset())
+
+
+@over_types
+def test_metrics_and_augmentation(dtype):
+    spec = spec_of(
+        DENSE_STACK,
+        dtype=dtype,
+        metrics=["confusion_matrix", {"type": "top_k", "k": 2}],
+        augmentation=[{"type": "shift", "pixels": 1}, {"type": "noise", "deviation": 0.1}],
+    )
+    assert_equal(spec, dataset())
+
+
+WIDE = st.integers(1, 40)
+BLOCK = st.one_of(
+    WIDE.map(lambda units: [{"type": "dense", "units": units}]),
+    st.sampled_from(["sigmoid", "tanh", "relu", "gelu", "softmax"]).map(lambda name: [{"type": name}]),
+    st.floats(0, 0.6).map(lambda rate: [{"type": "dropout", "rate": rate}]),
+    st.just([{"type": "flatten"}]),
+    st.just([{"type": "residual", "layers": [{"type": "dropout", "rate": 0.2}, {"type": "tanh"}]}]),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    blocks=st.lists(BLOCK, max_size=5), rows=st.integers(5, 40), batch=st.integers(1, 20), seed=st.integers(0, 2**20)
+)
+def test_random_stacks(blocks, rows, batch, seed):
+    layers = [{"type": "flatten"}, *(layer for block in blocks for layer in block), {"type": "dense", "units": 3}]
+    spec = spec_of(layers, batch_size=min(batch, rows - 1 - rows // 10), seed=seed, epochs=3)
+    assert_equal(spec, dataset(rows=rows, seed=seed))
+
+
+@over_types
+def test_divergence_is_seen_by_both_at_the_same_step(dtype):
+    spec = spec_of(
+        [{"type": "flatten"}, {"type": "dense", "units": 3}],
+        loss={"type": "quadratic"},
+        optimizer={"type": "sgd", "learning_rate": 1e12},
+        dtype=dtype,
+        epochs=30,
+    )
+    places = []
+    for engine in (PLAIN, COMPILED, Engine(sparse=False)):
+        with pytest.raises(Diverged) as told:
+            trained(spec, dataset(), engine)
+        places.append((told.value.epoch, told.value.step))
+    two = spec.model_copy(update={"threads": 2})
+    with pytest.raises(Diverged) as told:
+        trained(two, dataset(), COMPILED)
+    assert places == [(told.value.epoch, told.value.step)] * 3
+
+
+WITHOUT = """
+import sys
+from core.compiled import build, library
+build.FLAGS += ("-DANOTHER",)  # other flags: nothing that has been compiled fits
+sys.modules["ziglang"] = None
+assert build.find("float32") is None
+assert library.load("float32") is None
+"""
+
+
+def test_without_a_compiler_numpy_does_the_work(tmp_path):
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
+    environment.pop("NUDGE_CC", None)
+    subprocess.run([sys.executable, "-c", WITHOUT], env=environment, check=True)
+
+
+def test_a_library_is_known_by_the_hash_of_its_sources():
+    found = build.find("float32")
+    assert found is not None
+    assert build.stamp() in found.name
