@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,13 +12,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from core.readers.array_masks import ArrayMask
 from core.readers.array_targets import array_target
 from core.readers.draft import Draft
 from core.readers.errors import DataError, TooLarge
 from core.readers.features import Features, input_shape
 from core.readers.options import ReadLimits, ReadOptions
 from core.readers.streams import BLOCK
-from core.schema import DataSchema
+from core.schema import Column, DataSchema
 
 
 @dataclass
@@ -93,8 +94,10 @@ class ArraySource:
             raise self._other_size("more")
 
 
-def read_arrays(x: ArraySource, y: ArraySource, draft: Draft, options: ReadOptions) -> DataSchema:
-    """Read inputs and targets, one row per entry of the first axis of each."""
+def read_arrays(
+    x: ArraySource, y: ArraySource, draft: Draft, options: ReadOptions, masks: Sequence[ArraySource] = ()
+) -> DataSchema:
+    """Read inputs, targets and at most one mask, one row per entry of the first axis of each."""
     if x.shape[0] != y.shape[0]:
         raise DataError(
             f"{x.name} has {x.shape[0]:,} rows, but {y.name} has {y.shape[0]:,}: each row needs its target."
@@ -107,12 +110,24 @@ def read_arrays(x: ArraySource, y: ArraySource, draft: Draft, options: ReadOptio
         options,
         lambda at: (f"{x.name}[{', '.join(str(i) for i in np.unravel_index(at, row or (1,)))}]", None),
     )
+    kept = [(source, ArrayMask(draft, source, x.shape[0], features.shape[0])) for source in masks]
     target_shape = y.shape[1:]
     target = array_target(draft, y.name, y.dtype, target_shape, options.kind)
     for block in y.blocks(draft.folder):
         target.write(block)
     for block in x.blocks(draft.folder):
         features.write(block)
+    for source, mask in kept:
+        for block in source.blocks(draft.folder):
+            mask.write(block)
     draft.bad.check()
     rows = features.close()
-    return DataSchema(rows=rows, input_shape=features.shape, input_dtype=features.dtype, target=target.finish())
+    for _, mask in kept:
+        mask.close()
+    return DataSchema(
+        rows=rows,
+        input_shape=features.shape,
+        input_dtype=features.dtype,
+        target=target.finish(),
+        columns=tuple(Column(name=source.name, role="mask") for source in masks),
+    )

@@ -95,15 +95,15 @@ class _Directory(io.FileIO):
 
 
 def read_npz(path: Path, draft: Draft, options: ReadOptions) -> DataSchema:
-    """Read the arrays `x` and `y` of an archive, or those that options name; others are left alone."""
+    """Read the arrays `x` and `y` of an archive, or those that options name, and a mask; others are left alone."""
     with contextlib.ExitStack() as opened:
         try:
-            x, y = _open_members(path, opened, draft.limits, options)
+            x, y, *masks = _open_members(path, opened, draft.limits, options)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError, struct.error) as error:
             # RuntimeError: encrypted; NotImplementedError: exotic compression; OSError, ValueError: impossible offsets
             sentence = "The archive is damaged or not an NPZ: save it with numpy.savez or numpy.savez_compressed."
             raise DataError(sentence) from error
-        return read_arrays(x, y, draft, options)
+        return read_arrays(x, y, draft, options, masks)
 
 
 def _open_members(
@@ -126,19 +126,20 @@ def _open_members(
     return sources
 
 
-def _choose(arrays: list[str], options: ReadOptions) -> tuple[str, str]:
-    """Which array is the inputs and which the targets."""
+def _choose(arrays: list[str], options: ReadOptions) -> list[str]:
+    """Which array is the inputs, which the targets, and which the mask, if there is one."""
     roles = options.columns
     for role in roles.values():
-        if role not in ("feature", "target", "ignore"):
+        if role not in ("feature", "target", "mask", "ignore"):
             detail = f"The role {role} is for columns of CSV, JSON Lines and Parquet, not for arrays."
             raise DataError(detail, [RowError(detail, pointer="/options/columns")])
     asked = options.target_column
     x = [name for name, role in roles.items() if role == "feature"] or ["x"]
     y = [asked] if isinstance(asked, str) else [name for name, role in roles.items() if role == "target"] or ["y"]
-    if len(x) > 1 or len(y) > 1:
-        raise DataError("Options name several arrays for one purpose: name one array of inputs and one of targets.")
-    for name in (x[0], y[0]):
+    masks = [name for name, role in roles.items() if role == "mask"]
+    if len(x) > 1 or len(y) > 1 or len(masks) > 1:
+        raise DataError("Options name several arrays for one purpose: name one of inputs, one of targets, one mask.")
+    for name in (x[0], y[0], *masks):
         if arrays.count(name) != 1:
             found = ", ".join(shown(other) for other in arrays[:12]) or "none"
             raise DataError(
@@ -146,4 +147,4 @@ def _choose(arrays: list[str], options: ReadOptions) -> tuple[str, str]:
                 "save it with numpy.savez(file, x=inputs, y=targets), or set options.columns to "
                 '{"your inputs": "feature", "your targets": "target"}.'
             )
-    return x[0], y[0]
+    return [x[0], y[0], *masks]

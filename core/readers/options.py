@@ -31,6 +31,8 @@ class ReadOptions(Spec):
 
     `columns` gives columns roles: `feature`, `target` (several make a real target of that width), `ignore`, and
     `weight`, `group` and `mask`, whose values are kept beside the arrays. Columns that are not named are features.
+    A mask tells which steps of sequences count: a single column gives the number of the first steps that do, several a
+    0 or 1 for one step each; in an NPZ it is an array (rows) or (rows, steps).
     Columns of a table without a header are named by position: "0", "1", ...
     `dtype` is how features are stored; each value must survive it (`float32` may round). `input_shape` gives each
     row of features a shape. `delimiter` and `header` are for CSV only.

@@ -1,13 +1,15 @@
 """Columns kept beside x and y for later use: sample weights, groups and masks.
 
 Column i of `DataSchema.columns`, if it has one of these roles, is the file `columns/<i>.npy`, one value per row:
-weight: float64, finite and not negative; mask: uint8, 0 or 1; group: int64, equal for rows of one group (the first
-8 bytes of the BLAKE2b digest of its text, so that memory does not grow with the number of groups).
+weight: float64, finite and not negative; mask: int32, for sequences either the only one, the number of its first steps
+that count, or one column for each step, 0 or 1; group: int64, equal for rows of one group (the first 8 bytes of the
+BLAKE2b digest of its text, so that memory does not grow with the number of groups).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -20,8 +22,9 @@ from core.readers.numbers import parse
 from core.readers.streams import is_text
 
 SIDE_ROLES = ("weight", "group", "mask")
-DTYPES = {"weight": np.float64, "group": np.int64, "mask": np.uint8}
-FLAGS = {"0": 0, "1": 1, "false": 0, "true": 1}
+DTYPES = {"weight": np.float64, "group": np.int64, "mask": np.int32}
+FLAGS = {"false": 0, "true": 1}
+COUNT = re.compile(r"[0-9]{1,9}")
 
 
 class SideColumn:
@@ -41,7 +44,7 @@ class SideColumn:
             case "weight":
                 self._writer.write(self._weights(row, texts))
             case "mask":
-                self._writer.write(self._flags(row, texts))
+                self._writer.write(self._counts(row, texts))
             case _:
                 self._writer.write(self._groups(row, texts))
 
@@ -53,12 +56,13 @@ class SideColumn:
             self._bad.add(row + int(index), self._name, f"The weight {texts[index]} is negative: use 0 or more.")
         return values
 
-    def _flags(self, row: int, texts: list[str]) -> NDArray[np.uint8]:
-        flags = [FLAGS.get(text.lower(), 2) for text in texts]
-        for index, flag in enumerate(flags):
-            if flag == 2:
-                self._bad.add(row + index, self._name, f"The mask {shown(texts[index])} is neither 0 nor 1.")
-        return np.array(flags, dtype=np.uint8)
+    def _counts(self, row: int, texts: list[str]) -> NDArray[np.int32]:
+        counts = [int(text) if COUNT.fullmatch(text) else FLAGS.get(text.lower(), -1) for text in texts]
+        for index, count in enumerate(counts):
+            if count < 0:
+                reason = f"The mask {shown(texts[index])} is neither 0 or 1 nor a number of steps."
+                self._bad.add(row + index, self._name, reason)
+        return np.array(counts, dtype=np.int32)
 
     def _groups(self, row: int, texts: list[str]) -> NDArray[np.int64]:
         for index, text in enumerate(texts):

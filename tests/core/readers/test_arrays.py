@@ -225,3 +225,36 @@ def test_files_in_the_wrong_parts_are_told():
     assert "not ['x', 'y']" in str(refusal(load, x=array, y=array, format="idx"))
     assert "must be one of csv" in str(refusal(load, file=array, format="xml"))
     assert "looks like text" in str(refusal(load, file="a,b\n1,2\n", format="npz"))
+
+
+SEQUENCES = {"x": np.ones((3, 4, 2)), "y": [0, 1, 0]}
+
+
+@pytest.mark.parametrize(
+    ("mask", "kept"),
+    [
+        (np.array([4, 0, 2], ">i8"), "int32"),
+        (np.array([[1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 0, 0]], "f4") > 0, "uint8"),
+        (np.asfortranarray([[1, 0, 1, 1], [0, 0, 0, 0], [1, 1, 0, 1]], "i2"), "uint8"),
+    ],
+)
+def test_an_archive_may_have_a_mask(mask, kept):
+    result = load(file=npz(**SEQUENCES, valid=mask), options={"columns": {"valid": "mask"}})
+    assert [(column.name, column.role) for column in result.schema.columns] == [("valid", "mask")]
+    assert np.array_equal(result.side["0"], mask)
+    assert result.side["0"].dtype == kept
+
+
+def test_a_mask_that_does_not_fit_is_refused():
+    columns = {"columns": {"m": "mask"}}
+    for wrong in (np.ones((3, 3), "u1"), np.ones(2, "u1"), np.ones(3), np.ones((3, 4, 2), "u1")):
+        error = refusal(load, file=npz(**SEQUENCES, m=wrong), options=columns)
+        assert "3 x 4 zeros and ones" in str(error)
+        assert error.errors[0].pointer == "/options/columns"
+    error = refusal(load, file=npz(**SEQUENCES, m=np.array([-1, 4, 5])), options=columns)
+    assert bad_rows(error) == [(1, "m"), (3, "m")]
+    error = refusal(
+        load, file=npz(**SEQUENCES, m=np.array([[0, 1, 0, 1], [0, 0, 0, 2], [1, 1, 1, 1]])), options=columns
+    )
+    assert bad_rows(error) == [(2, "m")]
+    assert "one mask" in str(refusal(load, file=npz(**SEQUENCES), options={"columns": {"m": "mask", "n": "mask"}}))

@@ -278,6 +278,16 @@ def test_side_columns_are_checked_too():
     assert bad_rows(refusal(load, file=content, options={"columns": {"w": "mask"}})) == [(1, "w"), (2, "w")]
 
 
+def test_a_mask_may_count_steps():
+    content = "a,b,label,m\n1,2,x,2\n1,0,y,0\n1,2,x,true\n"
+    result = load(file=content, options={"columns": {"m": "mask"}, "input_shape": [2, 1]})
+    assert result.side["3"].tolist() == [2, 0, 1]
+    content = "a,label,m\n1,x,1.5\n1,y,-0\n1,y,12345678901\n1,x,\n1,y,7\n"
+    error = refusal(load, file=content, options={"columns": {"m": "mask"}})
+    assert bad_rows(error) == [(1, "m"), (2, "m"), (3, "m"), (4, "m")]
+    assert "number of steps" in str(error)
+
+
 def test_a_first_row_with_a_bad_cell_is_no_header():
     error = refusal(load, file="oops,2,3\n1,2,4\n")
     assert bad_rows(error) == [(1, "0")]
