@@ -8,9 +8,11 @@ import pytest
 
 from core.estimate import check
 from core.network import ShapeError
+from core.optimizers import AnyOptimizer
 from core.schema import ClassTarget, DataSchema, RealTarget
 from core.spec import SpecError
 from core.training import fit
+from tests.core.unions import members
 
 IMAGES = DataSchema(rows=100, input_shape=(28, 28), input_dtype="uint8", target=ClassTarget(classes=tuple(range(10))))
 TWO = IMAGES.model_copy(update={"target": ClassTarget(classes=("no", "yes"))})
@@ -171,6 +173,38 @@ def test_the_estimate_is_what_a_run_takes(classes, make_spec, optimizer):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= expected <= 1.4 * peak
+
+
+def test_the_estimate_counts_what_the_optimizer_remembers(make_spec):
+    layers = [FLAT, dense(2**16), dense(10)]
+    estimates = {
+        cls().type: check(make_spec(layers=layers, optimizer={"type": cls().type}), IMAGES, None)
+        for cls in members(AnyOptimizer)
+    }
+    sgd = estimates["sgd"]
+    for cls in members(AnyOptimizer):
+        more = estimates[cls().type].memory_bytes - sgd.memory_bytes
+        # Each vector is there once, and three times in passing while a checkpoint becomes bytes.
+        assert more == 4 * 8 * sgd.parameters * len(cls().memory())
+
+
+def test_the_estimate_covers_the_drawing_of_weights(classes, make_spec):
+    layers = [FLAT, dense(700), dense(700) | {"weights": {"type": "orthogonal"}}, dense(3)]
+    spec = make_spec(layers=layers, dtype="float32", epochs=1)
+    data = classes(rows=50)
+    tracemalloc.start()
+    list(fit(spec, data))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= check(spec, data.schema, None).memory_bytes <= 1.5 * peak
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_class_weights_are_held_against_the_dataset(make_spec, loss):
+    check(fitting(make_spec, loss={"type": loss, "class_weights": [1] * 10}), IMAGES, None)
+    (error,) = found(fitting(make_spec, loss={"type": loss, "class_weights": [1, 2]}))
+    assert error.pointer == "/loss/class_weights"
+    assert "2 weights but the dataset has 10 classes" in error.detail
 
 
 def test_sentences_read_well(make_spec):
