@@ -89,11 +89,11 @@ openapi: $(VENV)/dev.stamp  ## write openapi/openapi.json from the application
 	@$(BIN)/python openapi/export.py
 
 .PHONY: bench
-bench: $(PEERS)/peers.stamp  ## train beside PyTorch, JAX and scikit-learn: make bench ARGS="--workloads W1,W2 --threads 1"
+bench: $(PEERS)/peers.stamp $(VENV)/kernels.stamp  ## train beside PyTorch, JAX and scikit-learn: make bench ARGS="--workloads W1,W2 --threads 1"
 	@$(PEERS)/bin/python -m benchmarks.training $(ARGS)
 
 .PHONY: peers
-peers: $(PEERS)/peers.stamp  ## the same start gives the same weights as in PyTorch
+peers: $(PEERS)/peers.stamp $(VENV)/kernels.stamp  ## the same start gives the same weights as in PyTorch
 	@$(PEERS)/bin/python -m pytest peers $(ARGS)
 
 .PHONY: bench-service

@@ -15,7 +15,7 @@ from benchmarks.datasets import ROOT
 # What makes each of them what it is; the rest of the environment is the same for all.
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "nudge": {},
-    "nudge_dense": {"NUDGE_SPARSE": "0"},
+    "nudge_dense": {},
     "nudge_mkl": {"NUDGE_BLAS": "mkl"},
     "torch": {},
     "jax_scan": {"JAX_PLATFORMS": "cpu"},
@@ -31,7 +31,7 @@ class Contestant:
 
     def __init__(self, name: str, cores: Sequence[int], threads: int) -> None:
         self.name = name
-        environment = {k: v for k, v in os.environ.items() if k not in ("NUDGE_SPARSE", "NUDGE_BLAS")}
+        environment = {k: v for k, v in os.environ.items() if k != "NUDGE_BLAS"}
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             environment[variable] = str(threads)
         if threads == 1:

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 CLASSES = {
     "nudge": "benchmarks.contenders.nudge:Nudge",
-    "nudge_dense": "benchmarks.contenders.nudge:Nudge",
+    "nudge_dense": "benchmarks.contenders.nudge:Dense",
     "nudge_mkl": "benchmarks.contenders.nudge:Nudge",
     "torch": "benchmarks.contenders.torch_eager:TorchEager",
     "jax_scan": "benchmarks.contenders.jax_scan:JaxScan",
