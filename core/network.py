@@ -206,7 +206,7 @@ class _Tracer:
             inner = self.place(layer.inner(), x, name, raw=False, timed=timed)
             placed.append(Placed(layer, number, x, y, parameters, state, inner, timed))
             raw = raw and layer.reshapes
-            timed = timed and x[0] == y[0] and len(y) == 2 and (len(x) == 2 or layer.categories() is not None)
+            timed = timed and x[0] == y[0] and (len(x) == 2 or layer.categories() is not None)
         return tuple(placed)
 
 

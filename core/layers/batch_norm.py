@@ -23,7 +23,7 @@ class BatchNorm(Layer):
 
     In prediction they are the running ones, which training moves: running = (1 - momentum) running + momentum batch,
     with 1/(m - 1) for the variance. A channel with a single value has no variance: y = shift, and nothing is moved.
-    Sums are taken in float64.
+    Sums are taken in float64. The padding of sequences counts like any other value.
     """
 
     type: Literal["batch_norm"] = "batch_norm"
