@@ -18,6 +18,7 @@
 #include "operations.h"
 #include "elementwise.h"
 #include "dense.h"
+#include "convolution.h"
 #include "dropout.h"
 #include "gather.h"
 #include "sparse.h"

@@ -30,6 +30,7 @@ class Operation(NamedTuple):
     p: tuple[int, ...] = ()
     v: tuple[float, ...] = ()
     kind: int = 0
+    kept: object = None  # what places point into, where nobody else keeps it
 
 
 def table(operations: Sequence[Operation]) -> NDArray[np.void]:

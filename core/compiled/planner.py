@@ -12,13 +12,16 @@ from math import prod
 
 import numpy as np
 
+from core.compiled import convolutions, rules
 from core.compiled.library import Operation
 from core.compiled.program import Batch, Call, Part
-from core.compiled.rules import ACTIVATIONS, RULES, Site, Sparse, address, sparse_dense, sparse_dense_back
+from core.compiled.rules import ACTIVATIONS, Site, Sparse, address, sparse_dense, sparse_dense_back
 from core.layers.layer import Array, Context, Shape
 from core.network import Placed, pairs
 from core.random import Purpose, Random
 from core.workspace import Workspace
+
+RULES = {**rules.RULES, **convolutions.RULES}
 
 
 class Plan:

@@ -37,6 +37,7 @@ class Program:
         room = np.empty(threads * library.room + 64, np.uint8)
         self._room = room[-room.ctypes.data % 64 :]
         self._threads = threads
+        self._kept = [part.kept for part in parts if isinstance(part, Operation)]
 
     @property
     def whole(self) -> bool:

@@ -24,6 +24,7 @@ from pydantic import Field
 from core.layers.layer import Array, Misfit, Scratch, Shape
 from core.layers.windows import Windows
 
+VECTOR = 16  # numbers, at most
 Filters = Annotated[int, Field(strict=True, ge=1, le=2**20, examples=[16])]
 
 
@@ -35,7 +36,7 @@ class Convolution(NamedTuple):
 
     def forward(self, x: Array, W: Array, b: Array, y: Array, rooms: tuple[Array, ...]) -> None:
         """Fill y."""
-        seen, made = rooms
+        seen, made, _ = rooms
         y[...] = b
         for cell, windows, inputs in self.windows.cells():
             product = _room(made, target := self._split(y[windows]))
@@ -46,7 +47,7 @@ class Convolution(NamedTuple):
         self, x: Array, W: Array, dy: Array, gradients: tuple[Array, ...], dx: Array | None, rooms: tuple[Array, ...]
     ) -> None:
         """Fill the gradients of W and b, and dx if it is wanted."""
-        seen, made = rooms
+        seen, made, _ = rooms
         dW, db = gradients
         np.sum(dy, axis=(0, 1, 2), out=db)
         dW[...] = 0
@@ -61,9 +62,23 @@ class Convolution(NamedTuple):
                 target += product
 
     def scratch(self, channels: int, filters: int, rows: int) -> dict[str, Scratch]:
-        """Room for what one cell of the kernel sees in all windows, and for what it adds to them."""
-        count = rows * self.windows.rows.count * self.windows.columns.count
-        return {"seen": Scratch((count * channels,)), "made": Scratch((count * filters,))}
+        """Room for what one cell of the kernel sees in all windows, and for what it adds to them.
+
+        The compiled form keeps images with a frame of zeros there, and in `packed` the weights as it reads them.
+        """
+        down, across = self.windows.rows, self.windows.columns
+        windows = down.count * across.count
+        seen = max(windows, (down.length + sum(down.frame())) * (across.length + sum(across.frame()))) * channels
+        framed = (down.count + sum(down.frame_of_windows())) * (across.count + sum(across.frame_of_windows()))
+        made = max(windows, framed) * filters
+        cells = down.size * across.size
+        inside, outside = channels // self.groups, filters // self.groups
+        packed = cells * self.groups * max(inside * _in_vectors(outside), outside * _in_vectors(inside))
+        return {
+            "seen": Scratch((rows * seen + VECTOR,)),
+            "made": Scratch((rows * made + VECTOR,)),
+            "packed": Scratch((packed,)),
+        }
 
     def _split(self, a: Array) -> Array:
         """The view (groups, ..., k) of an array (..., groups k)."""
@@ -89,6 +104,10 @@ def fans(kernel: Shape, channels: int, filters: int, groups: int) -> tuple[int, 
     """How many values flow into an output of one filter, and out of an input of one channel."""
     size = prod(kernel)
     return size * channels // groups, size * filters // groups
+
+
+def _in_vectors(columns: int) -> int:
+    return -(-columns // VECTOR) * VECTOR
 
 
 def _room(room: Array, like: Array) -> Array:

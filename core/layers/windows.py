@@ -66,6 +66,19 @@ class Sliding:
         before = 0 if isinstance(padding, str) else padding
         return cls(length, size, stride, dilation, before, (length + 2 * before - reach) // stride + 1)
 
+    def frame(self) -> tuple[int, int]:
+        """How far windows reach beyond the ends of the axis, with the cells that lie inside for any window at all."""
+        shifts = [i * self.dilation - self.before for i, *_ in self.cells()]
+        last = (self.count - 1) * self.stride
+        return max(0, -min(shifts, default=0)), max(0, last + max(shifts, default=-last) - (self.length - 1))
+
+    def frame_of_windows(self) -> tuple[int, int]:
+        """The same seen from the inputs: how far beyond the windows those are that would meet them."""
+        shifts = [i * self.dilation - self.before for i, *_ in self.cells()]
+        front = max((shift // self.stride for shift in shifts), default=0)
+        last = max(((self.length - 1 - shift) // self.stride for shift in shifts), default=0)
+        return max(0, front), max(0, last - (self.count - 1))
+
     def cells(self) -> Iterator[tuple[int, slice, slice]]:
         """(i, the windows whose cell i lies inside, the inputs that they see there) for each cell that has any."""
         for i in range(self.size):
