@@ -7,6 +7,7 @@ import numpy as np
 from core.checkpoint import Checkpoint, CheckpointMismatch
 from core.data import Dataset
 from core.engine import Engine
+from core.memory import room
 from core.metrics import Measured
 from core.network import Network
 from core.preprocessing import Preprocessing
@@ -43,7 +44,9 @@ class Run:
         self.metrics: Measured = {}
         self.sums = np.zeros(3)  # cost, rows said right, gradient norms: of the running epoch
         self.theta, self.state = self.network.allocate(spec.dtype)
-        self.memory = {name: np.zeros_like(self.theta) for name in spec.optimizer.memory()}
+        self.memory = {name: room(self.theta.shape, spec.dtype) for name in spec.optimizer.memory()}
+        for vector in self.memory.values():
+            vector.fill(0)
         if resume is not None:
             self._restore(resume)
         else:

@@ -31,6 +31,7 @@ IMAGES = ROOT / "samples" / "digits-images.idx3-ubyte.gz"
 LABELS = ROOT / "samples" / "digits-labels.idx1-ubyte.gz"
 HELD_BACK = 97
 ENOUGH = 0.95
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TRY_NEXT = """\
 [bold]What to try next[/]
 
@@ -90,8 +91,11 @@ def demo(console: Console, digit: int) -> None:
             with Client(system.url) as client:
                 learn_and_ask(console, client, Path(folder), digit)
         finally:
+            # A signal that comes while everything is being stopped waits until nothing is left.
+            signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
             with step(console, "Stop everything"):
                 system.stop()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
     console.print()
     console.print(TRY_NEXT, soft_wrap=True)
 

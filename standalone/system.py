@@ -73,8 +73,9 @@ class System:
         self.stop()
 
     def stop(self) -> int:
-        """Stop everything and answer the supervisor's exit status; a second call does nothing more."""
-        assert self._process is not None, "not started"
+        """Stop everything and answer the supervisor's exit status; before the start, or again, it does nothing."""
+        if self._process is None:
+            return 0
         if self._process.poll() is None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -14,7 +14,7 @@ OPERATION(dense_forward) {
     product(mine.to - mine.from, units, inputs, (Matrix){NUMBERS(0) + mine.from * inputs, inputs, 1}, (Matrix){NUMBERS(1), units, 1}, y,
             units, t->room);
     for (int64_t i = 0; i < mine.to - mine.from; i++)
-        for (int64_t j = 0; j < units; j += LANES) store_some(y + i * units + j, load_some(y + i * units + j, units - j) + load(b + j), units - j);
+        for (int64_t j = 0; j < units; j += LANES) store_some(y + i * units + j, load(y + i * units + j) + load(b + j), units - j);
     activate(o->kind, NUMBERS(3), mine.from * units, mine.to * units);
 }
 

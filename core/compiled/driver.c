@@ -110,7 +110,6 @@ static void *work(void *argument) {
     return 0;
 }
 
-#define EXPORT __attribute__((visibility("default")))
 enum { MOST_THREADS = 256 };
 
 /* Run `steps` batches. 0, or the number of threads that could be started where those are too few. */

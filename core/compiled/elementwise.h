@@ -25,7 +25,7 @@ INLINE vec slope(int kind, vec y) {
 }
 
 INLINE void activate(int kind, real *y, int64_t from, int64_t to) {
-#define CASE(f) case f: for (int64_t i = from; i < to; i += LANES) store_some(y + i, value(f, load_some(y + i, to - i), 0), to - i); break;
+#define CASE(f) case f: for (int64_t i = from; i < to; i += LANES) store_some(y + i, value(f, load(y + i), 0), to - i); break;
     switch (kind) { CASE(SIGMOID) CASE(TANH) CASE(RELU) }
 #undef CASE
 }
@@ -34,7 +34,7 @@ OPERATION(elementwise_forward) {
     Share mine = share(batch->n * o->n[0], 256, t->part, t->parts);
     const real *x = NUMBERS(0), c = (real)o->v[0];
     real *y = NUMBERS(1);
-#define CASE(f) case f: for (int64_t i = mine.from; i < mine.to; i += LANES) store_some(y + i, value(f, load_some(x + i, mine.to - i), c), mine.to - i); break;
+#define CASE(f) case f: for (int64_t i = mine.from; i < mine.to; i += LANES) store_some(y + i, value(f, load(x + i), c), mine.to - i); break;
     switch (o->kind) { CASE(LINEAR) CASE(SIGMOID) CASE(TANH) CASE(RELU) }
 #undef CASE
 }
@@ -44,7 +44,7 @@ OPERATION(elementwise_backward) {
     const real *y = NUMBERS(1), *dy = NUMBERS(2);
     real *dx = NUMBERS(3);
 #define CASE(f) case f: for (int64_t i = mine.from; i < mine.to; i += LANES) \
-        store_some(dx + i, load_some(dy + i, mine.to - i) * slope(f, load_some(y + i, mine.to - i)), mine.to - i); break;
+        store_some(dx + i, load(dy + i) * slope(f, load(y + i)), mine.to - i); break;
     switch (o->kind) { CASE(LINEAR) CASE(SIGMOID) CASE(TANH) CASE(RELU) }
 #undef CASE
 }

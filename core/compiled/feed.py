@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 from core.augmentation import Augmentation
 from core.batches import Batches
-from core.compiled.library import Operation
+from core.compiled.library import Library, Operation
 from core.compiled.program import Batch, Part
 from core.compiled.rules import Sparse, address
 from core.data import Dataset
 from core.layers.layer import Array
+from core.memory import room
 from core.preprocessing import Divide, Preprocessing, Standardize
 
 SOURCES = {"uint8": 0, "float32": 1, "float64": 2}
 SPARSE_BELOW = 0.25  # the share of inputs that are not zero
-SAMPLE = 4096  # rows that tell the share
+SPARSE_BYTES = 64 * 2**20  # how much room all that is not zero may take
+ENTRY_BYTES = 3
 
 
 class Feed:
@@ -35,9 +37,9 @@ class Feed:
         width: int,
         dtype: str,
         augmentation: Callable[[Array], Augmentation] | None = None,
-        sparse: bool = False,
+        sparse: Library | None = None,
     ) -> None:
-        """`sparse`: whether inputs that are mostly zero may be told by the others alone."""
+        """`sparse`: the driver, where inputs that are mostly zero may be told by the others alone."""
         self.batches = Batches(data, preprocessing, rows=rows, width=width, dtype=dtype)
         self.x, self.targets = self.batches.x, self.batches.y
         self.labels = np.empty(rows, np.int32) if self.batches.classes else None
@@ -46,8 +48,9 @@ class Feed:
         self._steps = preprocessing
         self._augmentation = None if augmentation is None else augmentation(self.batches.blank())
         self._kept: list[NDArray[Any]] = []  # what the operations point to
-        if sparse and self._augmentation is None and self._mostly_zero():
-            self._make_sparse()
+        self._entries: tuple[int, ...] = ()
+        if sparse is not None and self._augmentation is None:
+            self._tell_sparse(sparse)
         self.parts = self._parts()
 
     def _parts(self) -> list[Part]:
@@ -76,7 +79,7 @@ class Feed:
             case _:
                 return None
         if self.sparse is not None:
-            return Operation("gather_sparse", features, (source, *self.sparse), (scale,))
+            return Operation("gather_sparse", features, self._entries, (scale,))
         return Operation("gather_inputs", features, (source, x), (scale,), kind)
 
     def _scale(self) -> float:
@@ -86,15 +89,21 @@ class Feed:
         places = address(self._data.y), address(self.targets), address(self.labels)
         return Operation("gather_targets", (self.targets.shape[1],), places, kind=int(self.labels is None))
 
-    def _mostly_zero(self) -> bool:
+    def _tell_sparse(self, library: Library) -> None:
+        """Tell all bytes of the dataset that are not zero, where they are few."""
+        source, features = self._data.x, prod(self._data.schema.input_shape)
         simple = all(isinstance(step, Divide) for step in self._steps.steps)
-        if not simple or self._data.x.dtype != np.uint8 or prod(self._data.schema.input_shape) >= 2**16:
-            return False
-        sample = self._data.x[self._data.indices()[:SAMPLE]]
-        return bool(np.count_nonzero(sample) < SPARSE_BELOW * sample.size)
-
-    def _make_sparse(self) -> None:
-        size = self._rows, prod(self._data.schema.input_shape)
-        values, places, counts = np.empty(size, self._dtype), np.empty(size, np.uint16), np.empty(self._rows, np.int32)
-        self._kept += [values, places, counts]
-        self.sparse = Sparse(address(values), address(places), address(counts))
+        if not simple or source.dtype != np.uint8 or max(features, self._rows) >= 2**16:
+            return
+        starts = library.sparse_starts(source)
+        count = int(starts[-1])
+        if count > min(SPARSE_BELOW * source.size, SPARSE_BYTES / ENTRY_BYTES):
+            return
+        places, values = library.sparse_entries(source, count)
+        batch, rows = room((self._rows, features), self._dtype), np.empty((self._rows, 3), np.int64)
+        most = int(np.sort(np.diff(starts))[-self._rows :].sum())  # entries of a batch
+        sorting = np.empty(features + 2, np.int32), np.empty(most, np.uint16), np.empty(most, self._dtype)
+        kept = starts, places, values, batch, rows
+        self._kept += [*kept, *sorting]
+        self._entries = tuple(map(address, kept))
+        self.sparse = Sparse(address(rows), *map(address, sorting))

@@ -32,37 +32,6 @@ OPERATION(gather_inputs) {
     }
 }
 
-/* The same for bytes of which most are zero: values and places of the others, row by row, and their counts.
-   n = features; p = source, values (n, features), places (n, features) uint16, counts (n) int32; v = scale */
-OPERATION(gather_sparse) {
-    int64_t features = o->n[0];
-    real scale = (real)o->v[0];
-    Share mine = share(batch->n, 1, t->part, t->parts);
-    for (int64_t i = mine.from; i < mine.to; i++) {
-        const uint8_t *from = (const uint8_t *)o->p[0] + batch->rows[i] * features;
-        real *values = NUMBERS(1) + i * features;
-        uint16_t *places = (uint16_t *)o->p[2] + i * features;
-        int64_t count = 0, j = 0;
-        if (i + ROWS_AHEAD < batch->known) prefetch((const char *)o->p[0] + batch->rows[i + ROWS_AHEAD] * features, features);
-        for (; j + 8 <= features; j += 8) {
-            uint64_t eight;
-            memcpy(&eight, from + j, 8);
-            if (!eight) continue;
-            for (int64_t q = j; q < j + 8; q++) { /* without a branch: what is zero is written over */
-                values[count] = (real)from[q] * scale;
-                places[count] = (uint16_t)q;
-                count += from[q] != 0;
-            }
-        }
-        for (; j < features; j++)
-            if (from[j]) {
-                values[count] = (real)from[j] * scale;
-                places[count++] = (uint16_t)j;
-            }
-        ((int32_t *)o->p[3])[i] = (int32_t)count;
-    }
-}
-
 /* Targets as rows of numbers. kind 0: one-hot of classes, or their number where width is 1; kind 1: real targets.
    n = width; p = source (int32 or double), targets, labels of the batch (int32) */
 OPERATION(gather_targets) {

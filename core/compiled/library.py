@@ -74,6 +74,10 @@ class Library:
         library = ctypes.CDLL(path)
         self._run = library.nudge_run
         self._run.argtypes, self._run.restype = [ctypes.POINTER(Run)], ctypes.c_int64
+        self._starts, self._entries = library.nudge_sparse_starts, library.nudge_sparse_entries
+        for function, pointers in (self._starts, 1), (self._entries, 2):
+            function.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * pointers]
+            function.restype = None
         sizes = library.nudge_room, library.nudge_operation_size
         for function in sizes:
             function.argtypes, function.restype = [], ctypes.c_int64
@@ -85,6 +89,18 @@ class Library:
         if started := self._run(ctypes.byref(run)):
             raise MemoryError(f"Only {started} of {run.threads} threads could be started.")
         return int(run.failed)
+
+    def sparse_starts(self, source: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Where the entries of each row begin among those of all rows, and in the end their number."""
+        starts = np.empty(len(source) + 1, np.int64)
+        self._starts(source.ctypes.data, len(source), source[0].size, starts.ctypes.data)
+        return starts
+
+    def sparse_entries(self, source: NDArray[np.uint8], count: int) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+        """The places in their rows and the values of all bytes that are not zero."""
+        places, values = np.empty(count, np.uint16), np.empty(count, np.uint8)
+        self._entries(source.ctypes.data, len(source), source[0].size, places.ctypes.data, values.ctypes.data)
+        return places, values
 
 
 @cache

@@ -21,7 +21,7 @@ INLINE vec first_lanes(vec v, int64_t n) {
 static real squares(const real *a, const real *y, real *da, int64_t width, real factor) {
     vec sum = {};
     for (int64_t j = 0; j < width; j += LANES) {
-        vec d = load_some(a + j, width - j) - load_some(y + j, width - j);
+        vec d = load(a + j) - load(y + j);
         d = first_lanes(d, width - j);
         sum = fma_(d, d, sum);
         store_some(da + j, d * (2 * factor), width - j);
@@ -32,7 +32,7 @@ static real squares(const real *a, const real *y, real *da, int64_t width, real 
 static real absolute(const real *a, const real *y, real *da, int64_t width, real factor) {
     vec sum = {};
     for (int64_t j = 0; j < width; j += LANES) {
-        vec d = first_lanes(load_some(a + j, width - j) - load_some(y + j, width - j), width - j);
+        vec d = first_lanes(load(a + j) - load(y + j), width - j);
         sum += magnitude(d);
         store_some(da + j, pick(d > 0, all(factor), pick(d < 0, all(-factor), d)), width - j);
     }
@@ -42,7 +42,7 @@ static real absolute(const real *a, const real *y, real *da, int64_t width, real
 static real huber(const real *a, const real *y, real *da, int64_t width, real factor, real delta) {
     vec sum = {};
     for (int64_t j = 0; j < width; j += LANES) {
-        vec d = first_lanes(load_some(a + j, width - j) - load_some(y + j, width - j), width - j);
+        vec d = first_lanes(load(a + j) - load(y + j), width - j);
         vec c = at_most(at_least(d, -delta), delta);
         sum = fma_(c, d - c / 2, sum);
         store_some(da + j, c * factor, width - j);
@@ -56,8 +56,8 @@ static real cross_entropy(const real *a, const real *y, real *da, int64_t width,
     vec sum = {}, dot = {};
     vec sharp = all(1 - smoothing), even = all(smoothing / (real)width);
     for (int64_t j = 0; j < width; j += LANES) {
-        vec s = first_lanes(load_some(a + j, width - j) - top, width - j);
-        vec target = fma_(load_some(y + j, width - j), sharp, even);
+        vec s = first_lanes(load(a + j) - top, width - j);
+        vec target = fma_(load(y + j), sharp, even);
         vec p = first_lanes(vexp(s), width - j);
         dot = fma_(s, target, dot);
         sum += p;
@@ -65,8 +65,8 @@ static real cross_entropy(const real *a, const real *y, real *da, int64_t width,
     }
     real total = sum_of(sum), inverse = 1 / total;
     for (int64_t j = 0; j < width; j += LANES) {
-        vec target = fma_(load_some(y + j, width - j), sharp, even);
-        store_some(da + j, fma_(load_some(da + j, width - j), all(inverse), -target) * factor, width - j);
+        vec target = fma_(load(y + j), sharp, even);
+        store_some(da + j, fma_(load(da + j), all(inverse), -target) * factor, width - j);
     }
     return vlog(all(total))[0] - sum_of(dot);
 }
@@ -74,7 +74,7 @@ static real cross_entropy(const real *a, const real *y, real *da, int64_t width,
 static real binary_cross_entropy(const real *a, const real *y, real *da, int64_t width, real factor) {
     vec sum = {};
     for (int64_t j = 0; j < width; j += LANES) {
-        vec x = load_some(a + j, width - j), target = load_some(y + j, width - j);
+        vec x = load(a + j), target = load(y + j);
         vec cost = vlog1p(vexp(-magnitude(x))) + at_least(x, 0) - x * target;
         sum += first_lanes(cost, width - j);
         store_some(da + j, (vsigmoid(x) - target) * factor, width - j);

@@ -21,6 +21,7 @@ typedef real vec __attribute__((vector_size(64)));
 typedef whole wvec __attribute__((vector_size(64)));
 typedef real loose __attribute__((vector_size(64), aligned(sizeof(real)), may_alias));
 
+#define EXPORT __attribute__((visibility("default")))
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE vec load(const real *from) { return *(const loose *)from; }
@@ -28,16 +29,13 @@ INLINE void store(real *to, vec v) { *(loose *)to = v; }
 INLINE vec all(real x) { return x - (vec){}; }
 INLINE vec fma_(vec a, vec b, vec c) { return __builtin_elementwise_fma(a, b, c); }
 
-/* The first n lanes, the others zero or left alone: the ends of rows that are no multiple of LANES. */
-INLINE vec load_some(const real *from, int64_t n) {
-    if (n >= LANES) return load(from);
-    vec v = {};
-    memcpy(&v, from, (size_t)n * sizeof(real));
-    return v;
-}
+/* The ends of rows that are no multiple of LANES. What lies behind may be read, never written (core/memory.py). */
 INLINE void store_some(real *to, vec v, int64_t n) {
     if (n >= LANES) { store(to, v); return; }
-    memcpy(to, &v, (size_t)n * sizeof(real));
+    const real *from = (const real *)&v;
+#define PIECE(size) if (n & size) { memcpy(to, from, size * sizeof(real)); to += size, from += size; }
+    PIECE(8) PIECE(4) PIECE(2) PIECE(1)
+#undef PIECE
 }
 
 INLINE vec pick(wvec yes, vec a, vec b) { return (vec)(((wvec)a & yes) | ((wvec)b & ~yes)); }

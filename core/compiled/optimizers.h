@@ -44,7 +44,7 @@ OPERATION(clip_value) {
     Share mine = share(o->n[0], 1024, t->part, t->parts);
     real *g = NUMBERS(0), bound = (real)o->v[0];
     for (int64_t i = mine.from; i < mine.to; i += LANES)
-        store_some(g + i, at_most(at_least(load_some(g + i, mine.to - i), -bound), bound), mine.to - i);
+        store_some(g + i, at_most(at_least(load(g + i), -bound), bound), mine.to - i);
 }
 
 /* n = numbers; p = gradient, its norm (double); v = bound */
@@ -63,8 +63,8 @@ OPERATION(penalise) {
     real l1 = (real)o->v[0], l2 = (real)o->v[1], kept = (real)(1 - batch->rate * o->v[2]);
     for (int64_t i = mine.from; i < mine.to; i += LANES) {
         int64_t left = mine.to - i;
-        vec x = load_some(w + i, left), sign = pick(x > 0, all(1), pick(x < 0, all(-1), x));
-        store_some(g + i, fma_(x, all(l2), fma_(sign, all(l1), load_some(g + i, left))), left);
+        vec x = load(w + i), sign = pick(x > 0, all(1), pick(x < 0, all(-1), x));
+        store_some(g + i, fma_(x, all(l2), fma_(sign, all(l1), load(g + i))), left);
         store_some(w + i, x * kept, left);
     }
 }
@@ -77,10 +77,10 @@ OPERATION(bound_columns) {
         int64_t left = mine.to - j;
         real *w = NUMBERS(0) + j;
         vec sum = {};
-        for (int64_t i = 0; i < rows; i++) { vec x = load_some(w + i * columns, left); sum = fma_(x, x, sum); }
+        for (int64_t i = 0; i < rows; i++) { vec x = load(w + i * columns); sum = fma_(x, x, sum); }
         vec norm = __builtin_elementwise_sqrt(sum);
         vec factor = pick(norm > (real)o->v[0], (real)o->v[0] / norm, all(1));
-        for (int64_t i = 0; i < rows; i++) store_some(w + i * columns, load_some(w + i * columns, left) * factor, left);
+        for (int64_t i = 0; i < rows; i++) store_some(w + i * columns, load(w + i * columns) * factor, left);
     }
 }
 
@@ -96,7 +96,7 @@ OPERATION(update) {
     vec not_a = all((real)(1 - o->v[0])), not_b = all((real)(1 - o->v[1]));
     switch (o->kind) {
 #define EACH(...) for (int64_t i = mine.from; i < mine.to; i += LANES) { int64_t left = mine.to - i; vec d = GET(g); __VA_ARGS__ } break;
-#define GET(name) load_some(name + i, left)
+#define GET(name) load(name + i)
 #define PUT(name, v) store_some(name + i, v, left)
 #define ROOT(x) __builtin_elementwise_sqrt(x)
 #define MOVE(along) PUT(w, fma_(along, rate, GET(w)))

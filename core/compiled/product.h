@@ -30,7 +30,7 @@ INLINE void tile(int rows, int64_t depth, const real *a, int64_t a_row, int64_t 
     vec sum[TILE_ROWS][TILE_VECS];
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < TILE_VECS; v++)
-            sum[i][v] = first ? (vec){} : load_some(c + i * c_row + v * LANES, most(0, columns - v * LANES));
+            sum[i][v] = first ? (vec){} : load(c + i * c_row + v * LANES);
     for (int64_t k = 0; k < depth; k++) {
         vec line[TILE_VECS];
         for (int v = 0; v < TILE_VECS; v++) line[v] = load(b + k * b_row + v * LANES);
@@ -63,7 +63,7 @@ static void pack_columns(Matrix b, int64_t k, int64_t depth, int64_t from, int64
         if (b.column == 1)
             for (int64_t p = 0; p < depth; p++)
                 for (int v = 0; v < TILE_VECS; v++)
-                    store(panel + p * TILE_COLUMNS + v * LANES, load_some(entry(b, k + p, j + v * LANES), most(0, columns - v * LANES)));
+                    store(panel + p * TILE_COLUMNS + v * LANES, load(entry(b, k + p, j + v * LANES)));
         else
             for (int64_t p = 0; p < depth; p += LANES)
                 for (int64_t column = 0; column < TILE_COLUMNS; column++)

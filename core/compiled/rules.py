@@ -16,6 +16,7 @@ from core.layers.dropout import Dropout
 from core.layers.layer import Array, Context
 from core.network import Placed
 
+BY_COLUMN = 64  # outputs from which sorting the entries of a batch by column pays
 ACTIVATIONS = {"sigmoid": 1, "tanh": 2, "relu": 3}
 
 
@@ -29,11 +30,12 @@ class Site(NamedTuple):
 
 
 class Sparse(NamedTuple):
-    """The addresses of inputs that are told by what is not zero: values, places, and their counts."""
+    """Addresses for inputs that are told by what is not zero: the rows of the batch, and room to sort by column."""
 
+    rows: int
+    starts: int
+    numbers: int
     values: int
-    places: int
-    counts: int
 
 
 Forward = Callable[[Site], list[Operation]]
@@ -81,15 +83,16 @@ def _dense_back(site: Site, dy: int) -> list[Operation]:
 def sparse_dense(site: Site, x: Sparse) -> list[Operation]:
     """A first dense layer on sparse inputs."""
     W, b = site.ctx.parameters
-    places = (x.values, address(W), address(b), site.y, x.places, x.counts)
-    return [Operation("sparse_forward", W.shape, places)]
+    return [Operation("sparse_forward", W.shape, (x.rows, address(W), address(b), site.y))]
 
 
 def sparse_dense_back(site: Site, x: Sparse, dy: int) -> list[Operation]:
     """Its gradients."""
     dW, db = site.ctx.gradients
-    places = (x.values, 0, 0, dy, x.places, x.counts, address(dW), address(db))
-    return [Operation("sparse_gradients", dW.shape, places)]
+    places = (x.rows, 0, 0, dy, address(dW), address(db), x.starts, x.numbers, x.values)
+    if dW.shape[1] < BY_COLUMN:
+        return [Operation("sparse_gradients", dW.shape, places)]
+    return [Operation(name, dW.shape, places) for name in ("sort_by_column", "column_gradients")]
 
 
 def _dropout(site: Site) -> list[Operation]:

@@ -1,14 +1,54 @@
-/* A fully connected first layer on inputs that are mostly zero, as gather_sparse left them.
+/* A fully connected first layer on inputs that are mostly zero.
 
-   Skipping a zero leaves a chain of fused multiply-adds as it was: the bits are those of the dense form.
-   n = inputs, units; p = values, W, b, y or dy, places, counts, dW, db */
+   Skipping a zero leaves a chain of fused multiply-adds as it was: the bits are those of the dense form. The dataset's
+   bytes that are not zero are told once, row by row: `starts` (rows + 1) int64, and for each byte its place in the row,
+   uint16, and its value. */
 
-typedef struct { const real *values; const uint16_t *places; int64_t count; } Row;
-
-INLINE Row sparse_row(const Operation *o, int64_t i) {
-    int64_t inputs = o->n[0];
-    return (Row){NUMBERS(0) + i * inputs, (const uint16_t *)o->p[4] + i * inputs, ((const int32_t *)o->p[5])[i]};
+EXPORT void nudge_sparse_starts(const uint8_t *source, int64_t rows, int64_t features, int64_t *starts) {
+    starts[0] = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t count = 0;
+        for (int64_t j = 0; j < features; j++) count += source[i * features + j] != 0;
+        starts[i + 1] = starts[i] + count;
+    }
 }
+
+EXPORT void nudge_sparse_entries(const uint8_t *source, int64_t rows, int64_t features, uint16_t *places, uint8_t *bytes) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < features; j++)
+            if (source[i * features + j]) places[count] = (uint16_t)j, bytes[count++] = source[i * features + j];
+}
+
+/* A row of the batch. */
+typedef struct {
+    const real *values;
+    const uint16_t *places;
+    int64_t count;
+} Row;
+
+/* n = features; p = starts, places, bytes, values (n, features), rows of the batch; v = scale */
+OPERATION(gather_sparse) {
+    int64_t features = o->n[0];
+    const int64_t *starts = o->p[0];
+    const uint16_t *places = o->p[1];
+    const uint8_t *bytes = o->p[2];
+    real scale = (real)o->v[0];
+    Share mine = share(batch->n, 1, t->part, t->parts);
+    for (int64_t i = mine.from; i < mine.to; i++) {
+        int64_t from = starts[batch->rows[i]], count = starts[batch->rows[i] + 1] - from;
+        real *values = NUMBERS(3) + i * features;
+        if (i + ROWS_AHEAD < batch->known) {
+            int64_t next = starts[batch->rows[i + ROWS_AHEAD]], size = starts[batch->rows[i + ROWS_AHEAD] + 1] - next;
+            prefetch((const char *)(places + next), 2 * size);
+            prefetch((const char *)(bytes + next), size);
+        }
+        for (int64_t q = 0; q < count; q++) values[q] = (real)bytes[from + q] * scale;
+        ((Row *)o->p[4])[i] = (Row){values, places + from, count};
+    }
+}
+
+/* In what follows: n = inputs, units; p = rows of the batch, W, b, y or dy, dW, db, and room to sort them by column */
 
 /* `rows` rows of y, `vecs` vectors wide: both are constants wherever this is expanded. */
 INLINE void sparse_tile(int rows, int vecs, const Operation *o, int64_t i, int64_t j) {
@@ -17,7 +57,7 @@ INLINE void sparse_tile(int rows, int vecs, const Operation *o, int64_t i, int64
     Row row[4];
     vec sum[4][4];
     for (int r = 0; r < rows; r++) {
-        row[r] = sparse_row(o, i + r);
+        row[r] = ((const Row *)o->p[0])[i + r];
         together = least(together, row[r].count);
         for (int v = 0; v < vecs; v++) sum[r][v] = (vec){};
     }
@@ -66,17 +106,61 @@ INLINE void sparse_update(int vecs, Row row, const real *dy, real *dW, int64_t u
 OPERATION(sparse_gradients) {
     int64_t inputs = o->n[0], units = o->n[1];
     Share mine = share(inputs, 1, t->part, t->parts);
-    real *dW = NUMBERS(6);
+    real *dW = NUMBERS(4);
     memset(dW + mine.from * units, 0, (size_t)((mine.to - mine.from) * units) * sizeof(real));
     for (int64_t j = 0; j < units; j += 4 * LANES) {
         int64_t left = least(units - j, 4 * LANES);
         for (int64_t i = 0; i < batch->n; i++) {
-            Row row = sparse_row(o, i);
+            Row row = ((const Row *)o->p[0])[i];
             const real *dy = NUMBERS(3) + i * units + j;
 #define CASE(vecs) case vecs: sparse_update(vecs, row, dy, dW + j, units, left, mine.from, mine.to); break;
             switch ((left + LANES - 1) / LANES) { CASE(1) CASE(2) CASE(3) CASE(4) }
 #undef CASE
         }
     }
-    if (t->part == t->parts - 1) sum_rows(NUMBERS(3), batch->n, units, 0, units, NUMBERS(7));
+    if (t->part == t->parts - 1) sum_rows(NUMBERS(3), batch->n, units, 0, units, NUMBERS(5));
+}
+
+/* The same for wide layers, where dW is too large to be walked over for every row: the entries are sorted by column first.
+   p[6] = starts of the columns (inputs + 2) int32, p[7] = rows of the entries uint16, p[8] = their values */
+OPERATION(sort_by_column) {
+    if (t->part) return;
+    int64_t inputs = o->n[0];
+    const Row *rows = o->p[0];
+    int32_t *starts = o->p[6];
+    uint16_t *numbers = o->p[7];
+    real *values = NUMBERS(8);
+    memset(starts, 0, (size_t)(inputs + 2) * sizeof(int32_t));
+    for (int64_t i = 0; i < batch->n; i++)
+        for (int64_t q = 0; q < rows[i].count; q++) starts[rows[i].places[q] + 2]++;
+    for (int64_t j = 0; j < inputs; j++) starts[j + 2] += starts[j + 1];
+    for (int64_t i = 0; i < batch->n; i++) /* starts[j + 1] runs from the beginning of column j to its end */
+        for (int64_t q = 0; q < rows[i].count; q++) {
+            int32_t to = starts[rows[i].places[q] + 1]++;
+            numbers[to] = (uint16_t)i;
+            values[to] = rows[i].values[q];
+        }
+}
+
+INLINE void column_gradient(int vecs, const uint16_t *rows, const real *values, int64_t count, const real *dy, int64_t units, real *dW,
+                            int64_t left) {
+    vec sum[4] = {};
+    for (int64_t q = 0; q < count; q++)
+        for (int v = 0; v < vecs; v++) sum[v] = fma_(all(values[q]), load(dy + rows[q] * units + v * LANES), sum[v]);
+    for (int v = 0; v < vecs; v++) store_some(dW + v * LANES, sum[v], left - v * LANES);
+}
+
+OPERATION(column_gradients) {
+    int64_t inputs = o->n[0], units = o->n[1];
+    const int32_t *starts = o->p[6];
+    Share mine = share(inputs, 1, t->part, t->parts);
+    for (int64_t i = mine.from; i < mine.to; i++)
+        for (int64_t j = 0; j < units; j += 4 * LANES) {
+            int64_t left = least(units - j, 4 * LANES), from = starts[i], count = starts[i + 1] - from;
+#define CASE(vecs) case vecs: column_gradient(vecs, (const uint16_t *)o->p[7] + from, NUMBERS(8) + from, count, NUMBERS(3) + j, units, \
+                                              NUMBERS(4) + i * units + j, left); break;
+            switch ((left + LANES - 1) / LANES) { CASE(1) CASE(2) CASE(3) CASE(4) }
+#undef CASE
+        }
+    if (t->part == t->parts - 1) sum_rows(NUMBERS(3), batch->n, units, 0, units, NUMBERS(5));
 }

@@ -98,7 +98,7 @@ class CompiledStep:
             augmentation=(lambda blank: Augmentation(spec.augmentation, spec.seed, blank))
             if spec.augmentation
             else None,
-            sparse=sparse and starts_dense(network.layers),
+            sparse=library if sparse and starts_dense(network.layers) else None,
         )
         plan = Plan(workspace, spec.seed, feed.sparse)
         forward, a = plan.forward(network.layers, workspace.contexts(rows), address(feed.x))
@@ -157,8 +157,14 @@ class CompiledForward:
     ) -> None:
         workspace = Workspace(network, rows, theta=theta, state=state, silent=silent(network.layers, training=False))
         width = network.output_shape[0]
-        sparse = sparse and starts_dense(network.layers)
-        feed = Feed(data, preprocessing, rows=rows, width=width, dtype=spec.dtype, sparse=sparse)
+        feed = Feed(
+            data,
+            preprocessing,
+            rows=rows,
+            width=width,
+            dtype=spec.dtype,
+            sparse=library if sparse and starts_dense(network.layers) else None,
+        )
         plan = Plan(workspace, spec.seed, feed.sparse)
         forward, a = plan.forward(network.layers, workspace.contexts(rows), address(feed.x))
         costs = Costs(spec.loss, feed, a, dtype=spec.dtype)

@@ -58,6 +58,11 @@ class TwinNetwork(nn.Module):
             if isinstance(twin, Dropout):
                 twin.random = Random(seed, Purpose.LAYER, epoch=epoch, step=step, layer=twin.placed.number)
 
+    def mask(self, valid: Tensor | None) -> None:
+        """Which steps of the next sequences count, (n, time); None: all."""
+        for twin in self.twins():
+            twin.mask = valid
+
     def _pieces(self, of: Callable[[Placed], Sequence[Piece]]) -> Iterator[tuple[Piece, Tensor]]:
         for twin in self.twins():
             if of(twin.placed):

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from peers.twins.twin import Twin, twin
 
@@ -27,8 +28,14 @@ class Recurrent(Twin):
             bias.register_hook(lambda g: torch.cat([torch.zeros_like(g[:unused]), g[unused:]]))
 
     def forward(self, x: Tensor) -> Tensor:
-        states = self.cell(x)[0]
-        return states if self.whole else states[:, -1]
+        if self.mask is None:
+            states = self.cell(x)[0]
+            return states if self.whole else states[:, -1]
+        # PyTorch knows padding behind a sequence only, and gives zeros for it: the last valid state is the same.
+        assert not self.whole
+        packed = pack_padded_sequence(x, self.mask.sum(1), batch_first=True, enforce_sorted=False)
+        last = self.cell(packed)[1]
+        return (last[0] if isinstance(last, tuple) else last)[-1]
 
     def shared(self) -> dict[str, Tensor]:
         cell = self.cell
@@ -76,7 +83,8 @@ class SelfAttention(Twin):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x if self.positions is None else x + self.positions
-        return self.attention(x, x, x, need_weights=False)[0]
+        padding = None if self.mask is None else ~self.mask
+        return self.attention(x, x, x, key_padding_mask=padding, need_weights=False)[0]
 
     def shared(self) -> dict[str, Tensor]:
         own = self.attention

@@ -16,6 +16,7 @@ class Twin(nn.Module):
     """A layer in PyTorch."""
 
     placed: Placed
+    mask: Tensor | None = None  # which steps of sequences count, (n, time)
 
     def __init__(self, placed: Placed) -> None:
         super().__init__()

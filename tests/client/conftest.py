@@ -80,7 +80,7 @@ def run(url: str) -> Run:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             stdin=subprocess.DEVNULL,
             check=False,
         )

@@ -64,6 +64,10 @@ class Gateway:
                     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
                     b"Connection: close\r\nRetry-After: %d\r\nContent-Length: %d\r\n\r\n%b" % (number, len(body), body)
                 )
+                # To close with a part of the request unread would break the connection, and with it the answer.
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):
+                    pass
                 return
             with socket.create_connection(self._target) as server:
                 up = threading.Thread(target=self._forward, args=(connection, server))

@@ -27,7 +27,7 @@ def test_a_busy_server_is_asked_again_when_it_says(gateway: Gateway) -> None:
     start = time.monotonic()
     with Client(gateway.url) as client:
         client.datasets.list()
-    assert 1 <= time.monotonic() - start < 5
+    assert time.monotonic() - start >= 1
 
 
 def test_a_server_that_stays_busy_is_an_error(gateway: Gateway) -> None:
@@ -40,10 +40,9 @@ def test_a_server_that_stays_busy_is_an_error(gateway: Gateway) -> None:
 
 def test_a_server_that_asks_for_an_hour_is_an_error_at_once(gateway: Gateway) -> None:
     gateway.faults = [("busy", 3600)]
-    start = time.monotonic()
     with Client(gateway.url) as client, pytest.raises(NudgeError):
         client.datasets.list()
-    assert time.monotonic() - start < 5
+    assert len(gateway.requests) == 1
 
 
 def test_an_upload_is_not_sent_twice_when_it_may_have_arrived(gateway: Gateway, nudge: Client) -> None:
@@ -80,15 +79,13 @@ def test_a_server_that_dies_is_waited_for(system: System, nudge: Client, digits:
     for event in job:
         numbers.append(event.number)
         if len(numbers) == 10:
-            (server,) = (
-                child for child in psutil.Process(system.pid).children(recursive=True) if "service" in child.cmdline()
-            )
+            (server,) = (child for child in psutil.Process(system.pid).children() if "service" in child.cmdline())
             server.kill()
             killed = event.number
         if killed and event.number > killed + 500:
             break
     assert numbers == list(range(1, len(numbers) + 1))
-    assert job.cancel().wait(20).status == "cancelled"
+    assert job.cancel().wait(60).status == "cancelled"
 
 
 def test_events_of_no_job_are_an_error(nudge: Client, iris: Dataset) -> None:

@@ -4,11 +4,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from client import Client, Dataset
 from tests.client.conftest import DIGITS, ROOT, SAMPLES, Run
+from tests.infrastructure.processes import eventually
 
 IRIS = ROOT / "examples" / "iris.json"
 
@@ -144,14 +144,14 @@ def test_interrupting_the_watcher_leaves_the_job_alone(url: str, nudge: Client, 
         while "epoch" not in watcher.stdout.readline():
             assert watcher.poll() is None
         watcher.send_signal(signal.SIGINT)
-        _, err = watcher.communicate(timeout=20)
+        _, err = watcher.communicate(timeout=60)
     assert watcher.returncode == 130
     assert f"nudge jobs watch {job.id}" in err
     assert f"nudge jobs cancel {job.id}" in err
     assert job.refresh().status == "running"
     cancelled = subprocess.run(command("jobs", "cancel", job.id), cwd=ROOT, check=True, capture_output=True, text=True)
     assert job.id in cancelled.stdout
-    assert job.wait(20).status == "cancelled"
+    assert job.wait(60).status == "cancelled"
 
 
 def test_a_job_is_paused_and_goes_on(run: Run, nudge: Client, digits: Dataset) -> None:
@@ -159,14 +159,12 @@ def test_a_job_is_paused_and_goes_on(run: Run, nudge: Client, digits: Dataset) -
     job = nudge.train(dataset=digits, network=network, loss="quadratic", epochs=100_000)
     next(iter(job.epochs()))
     assert run("jobs", "pause", job.id).stdout == f"{job.id} is asked to pause.\n"
-    deadline = time.monotonic() + 20
-    while job.refresh().status != "paused":
-        assert time.monotonic() < deadline, job.status
+    eventually(lambda: job.refresh().status == "paused", 60, "it is paused")
     reached = job.record.progress.epoch
     assert run("jobs", "resume", job.id).stdout == f"{job.id} is queued.\n"
     next(epoch for epoch in job.epochs() if epoch.epoch > reached)
     run("jobs", "cancel", job.id)
-    assert job.wait(20).status == "cancelled"
+    assert job.wait(60).status == "cancelled"
     refused = run("jobs", "retry", job.id)
     assert refused.returncode == 4
     assert "cancelled cannot retry" in " ".join(refused.stderr.split())

@@ -31,14 +31,14 @@ from tests.core.unions import concrete, members
 
 METRICS = [Accuracy(), TopK(k=1), TopK(k=3), ConfusionMatrix(), Precision(), Recall(), F1(), MAE(), RMSE(), R2()]
 over_metrics = pytest.mark.parametrize("metric", METRICS, ids=str)
-WIDTH = 5
+WIDTH = 6
 
 
 def outputs(rows=60):
-    """Outputs with many ties; class 4 never occurs, class 3 is never said."""
+    """Outputs with many ties; class 3 is never said, class 4 never occurs, class 5 neither."""
     random = np.random.default_rng(3)
     a = random.integers(0, 4, (rows, WIDTH)).astype(float)
-    a[:, 3] -= 10
+    a[:, [3, 5]] -= 10
     return a, random.integers(0, 4, rows)
 
 

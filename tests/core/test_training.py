@@ -233,6 +233,8 @@ def test_one_output_tells_two_classes_apart_in_training_and_prediction(classes, 
     said = [prediction["class"] for prediction in predictor.label(predictor.predict(data.x), top=1)]
     right = np.mean([("no", "yes")[label] == name for label, name in zip(data.y, said, strict=True)])
     assert last.metrics["validation_accuracy"] == right > 0.9
+    shown = {"hinge": 0.0}.get(loss, 0.5) + np.array([[-0.01], [0.01]])
+    assert [prediction["class"] for prediction in predictor.label(shown, top=1)] == ["no", "yes"]
     assert last.metrics["validation_f1"] > 0.9
 
 

@@ -24,7 +24,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         "NUDGE_MAX_UPLOAD_BYTES": "3000000",
         "NUDGE_MAX_PREDICT_ROWS": "500",
         "NUDGE_LOADED_MODELS": "2",
-        "NUDGE_BODY_TIMEOUT_S": "2",
+        "NUDGE_BODY_TIMEOUT_S": "4",
     }
     with running(tmp_path_factory.mktemp("house"), **limits) as house:
         yield house

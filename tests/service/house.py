@@ -48,11 +48,11 @@ class House:
             | environment,
             start_s=60,
         )
-        self.http = httpx.Client(base_url=self.url, timeout=20)
+        self.http = httpx.Client(base_url=self.url, timeout=60)
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/livez", timeout=2).status_code == 200
+            return httpx.get(f"{self.url}/livez", timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -81,6 +81,10 @@ class House:
         claim = self.claims.claim(job, "a test")
         assert claim is not None
         return claim
+
+    def followed(self, times: int) -> bool:
+        """Whether so many streams and long polls wait now."""
+        return f"nudge_followers {times}.0" in self.http.get("/metrics").text
 
     def report(self, claim: Claim, epoch: int, **metrics: float | None) -> None:
         """One epoch's event, with no checkpoint."""

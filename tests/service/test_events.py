@@ -10,6 +10,7 @@ import pytest
 
 from service.events import thinned
 from store.errors import NotFound
+from tests.infrastructure.processes import eventually
 from tests.service.conftest import OpenHouse
 from tests.service.house import House, is_problem
 
@@ -28,7 +29,7 @@ def parse(text: str) -> list[tuple[int, str, dict[str, Any]]]:
 
 def read(house: House, path: str, **headers: str) -> list[tuple[int, str, dict[str, Any]]]:
     """A stream to its end."""
-    with httpx.stream("GET", house.url + path, headers=headers, timeout=20) as answer:
+    with httpx.stream("GET", house.url + path, headers=headers, timeout=60) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         return parse("".join(answer.iter_text()))
@@ -70,12 +71,13 @@ def test_a_live_stream_ends_with_the_job(house: House, dataset: str) -> None:
     got: list[Any] = []
     reader = threading.Thread(target=lambda: got.extend(read(house, f"/v1/jobs/{job}/events")))
     reader.start()
+    eventually(lambda: house.followed(1), 30, "the stream is open")
     claim = house.claim(job)
     for epoch in range(1, 21):
         house.report(claim, epoch, train_loss=1.0 / epoch)
         time.sleep(0.01)
     house.claims.end(claim, "fail", reason="diverged")
-    reader.join(10)
+    reader.join(60)
     assert [number for number, _, _ in got] == list(range(1, 24))
     assert got[-1][1] == "failed"
     assert [data["train_loss"] for _, kind, data in got if kind == "epoch"] == [1.0 / epoch for epoch in range(1, 21)]
@@ -89,7 +91,7 @@ def test_followers_of_many_paces_all_see_everything(house: House, dataset: str) 
     reader = threading.Thread(target=lambda: quick.extend(read(house, f"/v1/jobs/{job}/events")))
     reader.start()
     slow = b""
-    with httpx.stream("GET", f"{house.url}/v1/jobs/{job}/events", timeout=30) as answer:
+    with httpx.stream("GET", f"{house.url}/v1/jobs/{job}/events", timeout=60) as answer:
         parts = answer.iter_raw(64)
         slow += next(parts)
         for epoch in range(1, 1301):
@@ -97,20 +99,20 @@ def test_followers_of_many_paces_all_see_everything(house: House, dataset: str) 
         house.claims.end(claim, "cancel")
         for part in parts:
             slow += part
-    reader.join(20)
+    reader.join(60)
     assert [number for number, _, _ in quick] == list(range(1, 1304))
     assert [number for number, _, _ in parse(slow.decode())] == list(range(1, 1304))
 
 
 def test_deleting_a_followed_job_ends_its_stream(house: House, dataset: str) -> None:
     job = house.submit(dataset)
-    with httpx.stream("GET", f"{house.url}/v1/jobs/{job}/events", timeout=10) as answer:
+    with httpx.stream("GET", f"{house.url}/v1/jobs/{job}/events", timeout=60) as answer:
         parts = answer.iter_text()
-        next(parts)
+        text = next(parts)
         house.http.post(f"/v1/jobs/{job}/cancel")
         house.http.delete(f"/v1/jobs/{job}")
-        rest = "".join(parts)
-    assert [kind for _, kind, _ in parse(rest)] in (["queued"], ["queued", "cancelled"])
+        text += "".join(parts)
+    assert [kind for _, kind, _ in parse(text)] in (["queued"], ["queued", "cancelled"])
     with pytest.raises(NotFound):
         house.jobs.get("default", job)
 
@@ -122,7 +124,7 @@ def test_unknown_jobs_have_no_stream(house: House) -> None:
 def test_silence_is_broken_by_heartbeats(open_house: OpenHouse) -> None:
     house = open_house(NUDGE_HEARTBEAT_S="0.2")
     job = house.submit(house.add_dataset())
-    with httpx.stream("GET", f"{house.url}/v1/jobs/{job}/events", timeout=10) as answer:
+    with httpx.stream("GET", f"{house.url}/v1/jobs/{job}/events", timeout=60) as answer:
         text = ""
         for part in answer.iter_text():
             text += part

@@ -12,9 +12,11 @@ class Journal:
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
+        self.tried = 0
         self.shut = False
 
     async def write(self, group: list[int]) -> list[str | Exception]:
+        self.tried += 1
         await asyncio.sleep(0.05)
         if self.shut:
             raise ConnectionError("shut")
@@ -33,7 +35,7 @@ def test_what_waits_is_written_together_and_in_order() -> None:
         assert await commit.submit(8) == "wrote 8"
         assert journal.groups[-1] == [8]
 
-    asyncio.run(asyncio.wait_for(scene(), 5))
+    asyncio.run(asyncio.wait_for(scene(), 60))
 
 
 def test_one_that_is_refused_or_goes_away_does_not_disturb_the_others() -> None:
@@ -49,7 +51,7 @@ def test_one_that_is_refused_or_goes_away_does_not_disturb_the_others() -> None:
             await refused
         assert journal.groups == [[1, -2, 3, 4]]
 
-    asyncio.run(asyncio.wait_for(scene(), 5))
+    asyncio.run(asyncio.wait_for(scene(), 60))
 
 
 def test_when_a_group_fails_everyone_who_waits_hears_it_and_later_ones_are_written() -> None:
@@ -57,11 +59,10 @@ def test_when_a_group_fails_everyone_who_waits_hears_it_and_later_ones_are_writt
         journal = Journal()
         journal.shut = True
         commit = GroupCommit(journal.write, largest=2)
-        began = asyncio.get_running_loop().time()
         answers = await asyncio.gather(*(commit.submit(item) for item in range(7)), return_exceptions=True)
         assert [str(answer) for answer in answers] == ["shut"] * 7
-        assert asyncio.get_running_loop().time() - began < 0.15
+        assert journal.tried == 1
         journal.shut = False
         assert await commit.submit(7) == "wrote 7"
 
-    asyncio.run(asyncio.wait_for(scene(), 5))
+    asyncio.run(asyncio.wait_for(scene(), 60))

@@ -65,7 +65,7 @@ def test_the_command_ends_with_the_refusal(tmp_path: Path) -> None:
         env=clean_environment() | environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1

@@ -1,3 +1,4 @@
+from tests.infrastructure.processes import eventually
 from tests.service.house import House, is_problem
 
 
@@ -13,7 +14,7 @@ def test_measurements_name_routes_not_paths(house: House, dataset: str) -> None:
     assert 'nudge_http_requests_total{method="GET",route="/v1/datasets/{dataset_id}",status="200"}' in text
     assert 'route="none",status="404"' in text
     assert dataset not in text
-    assert "nudge_followers 0.0" in text
+    eventually(lambda: house.followed(0), 30, "streams that ended are not counted any more")
 
 
 def test_every_problem_type_explains_itself(house: House) -> None:

@@ -1,9 +1,9 @@
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from tests.infrastructure.processes import eventually
 from tests.service.house import TENANT, House, is_problem
 
 
@@ -47,7 +47,7 @@ def test_the_same_key_gives_the_same_job(house: House, dataset: str) -> None:
 def test_a_key_used_sixteen_times_at_once_makes_one_job(house: House, dataset: str) -> None:
     def submit(_: int) -> httpx.Response:
         headers = {"Idempotency-Key": "at-once"}
-        return httpx.post(f"{house.url}/v1/jobs", json=house.spec(dataset, name="at-once"), headers=headers, timeout=20)
+        return httpx.post(f"{house.url}/v1/jobs", json=house.spec(dataset, name="at-once"), headers=headers, timeout=60)
 
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(submit, range(16)))
@@ -63,7 +63,7 @@ def test_fifty_at_once_with_good_and_bad_among_them(house: House, dataset: str) 
         turn, kind = divmod(number, 5)
         key = {} if kind in (0, 4) else {"Idempotency-Key": f"crowd-{turn}"}
         spec = house.spec(dataset if kind < 4 else "ds_" + "0" * 26, name="crowd", seed=int(kind == 3))
-        return httpx.post(f"{house.url}/v1/jobs", json=spec, headers=key, timeout=20)
+        return httpx.post(f"{house.url}/v1/jobs", json=spec, headers=key, timeout=60)
 
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(submit, range(50)))
@@ -165,11 +165,13 @@ def test_pause_and_resume(house: House, dataset: str) -> None:
 
 def test_wait_answers_at_the_next_change(house: House, dataset: str) -> None:
     job = house.submit(dataset)
-    threading.Timer(0.4, lambda: house.claim(job)).start()
-    start = time.monotonic()
-    answer = house.http.get(f"/v1/jobs/{job}?wait=15")
-    assert answer.json()["status"] == "running"
-    assert 0.3 < time.monotonic() - start < 5
+    with ThreadPoolExecutor(1) as pool:
+        patience_s = 30  # less than the server may take
+        answer = pool.submit(httpx.get, f"{house.url}/v1/jobs/{job}?wait=60", timeout=patience_s)
+        eventually(lambda: house.followed(1) or answer.done(), 30, "it waits")
+        assert not answer.done()
+        house.claim(job)
+        assert answer.result().json()["status"] == "running"
 
 
 def test_wait_is_over_when_its_time_is(house: House, dataset: str) -> None:
@@ -177,12 +179,11 @@ def test_wait_is_over_when_its_time_is(house: House, dataset: str) -> None:
     etag = house.http.get(f"/v1/jobs/{job}").headers["etag"]
     start = time.monotonic()
     assert house.http.get(f"/v1/jobs/{job}?wait=0.5", headers={"If-None-Match": etag}).status_code == 304
-    assert 0.4 < time.monotonic() - start < 5
+    assert time.monotonic() - start > 0.4
 
 
 def test_wait_answers_at_once_where_there_is_nothing_to_wait_for(house: House, dataset: str, trained: str) -> None:
-    start = time.monotonic()
-    assert house.http.get(f"/v1/jobs/{trained}?wait=20").status_code == 200
-    job = house.submit(dataset)
-    assert house.http.get(f"/v1/jobs/{job}?wait=20", headers={"If-None-Match": '"older"'}).status_code == 200
-    assert time.monotonic() - start < 5
+    patience_s = 30  # less than the server may take
+    assert house.http.get(f"/v1/jobs/{trained}?wait=60", timeout=patience_s).status_code == 200
+    path, headers = f"/v1/jobs/{house.submit(dataset)}?wait=60", {"If-None-Match": '"older"'}
+    assert house.http.get(path, headers=headers, timeout=patience_s).status_code == 200

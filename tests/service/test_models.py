@@ -97,7 +97,7 @@ def test_exports(house: House, model: str) -> None:
 
 def test_more_models_than_are_kept_loaded(house: House, dataset: str) -> None:
     models = [house.train(house.submit(dataset, seed=seed, epochs=1)) for seed in range(3)]
-    with httpx.Client(base_url=house.url, timeout=20) as http:
+    with httpx.Client(base_url=house.url, timeout=60) as http:
         first = [http.post(f"/v1/models/{model}/predict", json={"inputs": [[1, 0]]}).json() for model in models]
         again = [http.post(f"/v1/models/{model}/predict", json={"inputs": [[1, 0]]}).json() for model in models]
     assert first == again

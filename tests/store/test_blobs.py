@@ -1,7 +1,6 @@
 """Bytes come back as they were, once each, and damage is noticed."""
 
 import resource
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from store.blobs import Blobs
 from store.database import Database
 from store.errors import BlobDamaged, Unavailable
 from store.migrate import migrate
+from tests.infrastructure.processes import eventually
 from tests.store.conftest import TENANT, Store
 
 BIG = b"x" * (blobs.SMALL + 1)
@@ -80,9 +80,7 @@ def test_bytes_that_are_put_again_while_they_are_collected_stay(postgres_url: st
         with database.transaction() as connection:
             connection.execute(update(tables.blob).values(touched_at=datetime.now(UTC)))
             collecting = pool.submit(kept.collect)
-            until = time.monotonic() + 3
-            while not connection.scalar(waits) and time.monotonic() < until:
-                time.sleep(0.01)
+            eventually(lambda: connection.scalar(waits) > 0, 30, "it waits for our lock")
         assert collecting.result() == 0
     assert kept.get(digest) == BIG
     database.dispose()

@@ -22,7 +22,7 @@ import pytest
 def test_a_wrong_variable_is_named(command: str, variable: str, value: str, words: str) -> None:
     environment = os.environ | {variable: value}
     arguments = [sys.executable, "-m", "standalone", command]
-    ended = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"Error in the environment: {words}")
     assert "Traceback" not in ended.stderr

@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from sqlalchemy import text
 
 from core.data import Dataset
 from core.estimate import check
@@ -21,6 +23,7 @@ from standalone.lifeline import dies_with_parent
 from store.blobs import Blobs
 from store.database import Database
 from store.datasets import Datasets
+from store.errors import Unavailable
 from store.jobs import Jobs
 from store.lifecycle import OVER
 from store.migrate import migrate
@@ -29,7 +32,7 @@ from store.queue import Doorbell
 from store.records import JobRecord
 
 TENANT = "default"
-LEASE_S = 3.0
+LONG = {"epochs": 1000, "checkpoints": {"every_epochs": 1, "keep": 2}}  # seconds, in which a test can interfere
 
 
 class Plant:
@@ -79,7 +82,7 @@ class Plant:
     def job(self, job_id: str) -> JobRecord:
         return self.jobs.get(TENANT, job_id)
 
-    def wait(self, job_id: str, until: Callable[[JobRecord], bool], timeout_s: float = 30.0) -> JobRecord:
+    def wait(self, job_id: str, until: Callable[[JobRecord], bool], timeout_s: float = 90.0) -> JobRecord:
         deadline = time.monotonic() + timeout_s
         while not until(job := self.job(job_id)):
             if time.monotonic() > deadline:
@@ -87,8 +90,8 @@ class Plant:
             time.sleep(0.02)
         return job
 
-    def wait_over(self, job_id: str, timeout_s: float = 30.0) -> JobRecord:
-        return self.wait(job_id, lambda job: job.status in OVER, timeout_s)
+    def wait_over(self, job_id: str) -> JobRecord:
+        return self.wait(job_id, lambda job: job.status in OVER)
 
     def events(self, job_id: str) -> list[str]:
         return [event.type for event in self.jobs.events(TENANT, job_id)]
@@ -115,7 +118,6 @@ class Plant:
             "NUDGE_DATA": str(self.folder),
             "DATABASE_URL": self.database_url,
             "BROKER_URL": self.broker_url,
-            "NUDGE_LEASE_S": str(LEASE_S),
             "NUDGE_RENEW_S": "1.5",  # longer than a report: orders must come through those too
             "NUDGE_RESCUE_S": "0.5",
             "NUDGE_CONCURRENCY": "1",
@@ -139,7 +141,7 @@ class Plant:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
                 try:
-                    child.wait(15)
+                    child.wait(60)
                 except subprocess.TimeoutExpired:
                     child.kill()
                     child.wait()
@@ -150,16 +152,48 @@ class Plant:
         return [trainer for parent in worker.children() for trainer in parent.children()]
 
     def wait_trainer(self, worker: psutil.Process) -> psutil.Process:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (found := self.trainers(worker)):
             if time.monotonic() > deadline:
                 raise TimeoutError(self.logs())
             time.sleep(0.01)
         return found[0]
 
+    def is_quiet(self) -> bool:
+        """Whether nobody is in the middle of a transaction."""
+        others = "datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
+        try:
+            with self.database.transaction() as connection:  # on SQLite there is but one at a time
+                if self.database.is_sqlite:
+                    return True
+                return connection.scalar(text(f"SELECT count(*) FROM pg_stat_activity WHERE {others}")) == 0
+        except Unavailable:
+            return False
+
     def close(self) -> None:
         self.bell.close()
         self.database.dispose()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job came to."""
+
+    digest: str
+    metrics: list[dict[str, object]]
+
+
+@pytest.fixture(scope="session")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What the `LONG` job comes to when nothing disturbs it."""
+    folder = tmp_path_factory.mktemp("calm")
+    opened = Plant(f"sqlite:///{folder / 'nudge.db'}", "", folder)
+    with opened.worker():
+        job = opened.wait_over(opened.submit(**LONG))
+    assert (job.status, job.attempt) == ("succeeded", 1)
+    outcome = Outcome(opened.digest(job.id), opened.metrics(job.id))
+    opened.close()
+    return outcome
 
 
 @pytest.fixture
