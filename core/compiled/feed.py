@@ -105,5 +105,5 @@ class Feed:
         sorting = np.empty(features + 2, np.int32), np.empty(most, np.uint16), np.empty(most, self._dtype)
         kept = starts, places, values, batch, rows
         self._kept += [*kept, *sorting]
-        self._entries = tuple(map(address, kept))
-        self.sparse = Sparse(address(rows), *map(address, sorting))
+        self._entries = tuple(address(array) for array in kept)
+        self.sparse = Sparse(address(rows), *(address(array) for array in sorting))
