@@ -190,6 +190,14 @@ def test_class_weights_are_one_for_each_class():
             CrossEntropy(class_weights=(1, wrong))
 
 
+@over_losses
+def test_at_the_threshold_a_prediction_is_even_and_neither_target_costs_more(loss):
+    if 1 in loss.widths(ClassTarget(classes=(0, 1))) and not getattr(loss, "class_weights", None):
+        a = np.array([[loss.threshold]])
+        assert loss.outputs(a) == loss.even
+        assert np.isclose(costs(loss, a, np.array([[0.0]])), costs(loss, a, np.array([[1.0]])))
+
+
 def test_widths_follow_the_target():
     two, three, real = ClassTarget(classes=(0, 1)), ClassTarget(classes=(0, 1, 2)), RealTarget(shape=(2, 3))
     assert Quadratic().widths(two) == (2, 1)
