@@ -1,13 +1,13 @@
 /* The fully connected layer: core/layers/dense.py.
 
-   n = inputs, units; p = x, W, b, y or dy, dx, dW, db */
+   n = inputs, units, rows per example; p = x, W, b, y or dy, dx, dW, db (or null) */
 
 INLINE void activate(int kind, real *y, int64_t from, int64_t to);
 
 /* y = f(x W + b) for this thread's rows; kind is the activation. */
 OPERATION(dense_forward) {
     int64_t inputs = o->n[0], units = o->n[1];
-    Share mine = share(batch->n, TILE_ROWS, t->part, t->parts);
+    Share mine = share(batch->n * o->n[2], TILE_ROWS, t->part, t->parts);
     if (mine.from == mine.to) return;
     real *y = NUMBERS(3) + mine.from * units;
     const real *b = NUMBERS(2);
@@ -27,15 +27,15 @@ OPERATION(dense_gradients) {
     Share rows = share(inputs, TILE_ROWS, wide ? 0 : t->part, wide ? 1 : t->parts);
     Share columns = share(units, TILE_COLUMNS, wide ? t->part : 0, wide ? t->parts : 1);
     if (rows.from < rows.to && columns.from < columns.to)
-        product(rows.to - rows.from, columns.to - columns.from, batch->n, (Matrix){x + rows.from, 1, inputs},
+        product(rows.to - rows.from, columns.to - columns.from, batch->n * o->n[2], (Matrix){x + rows.from, 1, inputs},
                 (Matrix){dy + columns.from, units, 1}, dW + rows.from * units + columns.from, units, t->room);
-    if (t->part == t->parts - 1) sum_rows(dy, batch->n, units, 0, units, db);
+    if (db && t->part == t->parts - 1) sum_rows(dy, batch->n * o->n[2], units, 0, units, db);
 }
 
 /* dx = dy W^T */
 OPERATION(dense_backward) {
     int64_t inputs = o->n[0], units = o->n[1];
-    Share mine = share(batch->n, TILE_ROWS, t->part, t->parts);
+    Share mine = share(batch->n * o->n[2], TILE_ROWS, t->part, t->parts);
     if (mine.from == mine.to) return;
     product(mine.to - mine.from, inputs, units, (Matrix){NUMBERS(3) + mine.from * units, units, 1}, (Matrix){NUMBERS(1), 1, units},
             NUMBERS(4) + mine.from * inputs, inputs, t->room);

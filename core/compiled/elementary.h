@@ -106,3 +106,26 @@ INLINE vec vlog1p(vec t) {
     vec u = 1 + t, y = vlog(u) * (t / (u - 1));
     return pick(u == 1, t, pick(u == (real)__builtin_inf(), u, y));
 }
+
+INLINE vec polynomial(const double *c, int degree, vec x) {
+    vec y = all((real)c[degree]);
+#pragma clang loop unroll(full)
+    for (int i = degree - 1; i >= 0; i--) y = fma_(y, x, all((real)c[i]));
+    return y;
+}
+
+/* core/layers/erf.py, where the formula is explained. */
+INLINE vec verf(vec x) {
+    static const double P[] = {3.20937758913846947e03, 3.77485237685302021e02, 1.13864154151050156e02, 3.16112374387056560,
+                               1.85777706184603153e-1};
+    static const double Q[] = {2.84423683343917062e03, 1.28261652607737228e03, 2.44024637934444173e02, 2.36012909523441209e01, 1.0};
+    static const double R[] = {1.23033935479799725e03, 2.05107837782607147e03, 1.71204761263407058e03, 8.81952221241769090e02,
+                               2.98635138197400131e02, 6.61191906371416295e01, 8.88314979438837594,    5.64188496988670089e-1,
+                               2.15311535474403846e-8};
+    static const double S[] = {1.23033935480374942e03, 3.43936767414372164e03, 4.36261909014324716e03, 3.29079923573345963e03,
+                               1.62138957456669019e03, 5.37181101862009858e02, 1.17693950891312499e02, 1.57449261107098347e01, 1.0};
+    vec size = at_most(magnitude(x), 6), square = size * size;
+    vec near = x * (polynomial(P, 4, square) / polynomial(Q, 4, square));
+    vec far = 1 - vexp(-square) * (polynomial(R, 8, size) / polynomial(S, 8, size));
+    return pick(size > (real)0.46875, with_sign_of(far, x), near);
+}

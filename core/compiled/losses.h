@@ -5,17 +5,6 @@
 
 enum { QUADRATIC, MEAN_SQUARED_ERROR, MEAN_ABSOLUTE_ERROR, HUBER, CROSS_ENTROPY, BINARY_CROSS_ENTROPY, HINGE };
 
-INLINE real sum_of(vec v) {
-    real s = 0;
-    for (int i = 0; i < LANES; i++) s += v[i];
-    return s;
-}
-/* The first n lanes of v, zeros behind them. */
-INLINE vec first_lanes(vec v, int64_t n) {
-    for (int64_t i = n; i < LANES; i++) v[i] = 0;
-    return v;
-}
-
 /* Each returns C_i and writes dC_i/da times factor. */
 
 static real squares(const real *a, const real *y, real *da, int64_t width, real factor) {

@@ -39,6 +39,16 @@ INLINE void store_some(real *to, vec v, int64_t n) {
 }
 
 INLINE vec pick(wvec yes, vec a, vec b) { return (vec)(((wvec)a & yes) | ((wvec)b & ~yes)); }
+INLINE real sum_of(vec v) {
+    real s = 0;
+    for (int i = 0; i < LANES; i++) s += v[i];
+    return s;
+}
+/* The first n lanes of v, zeros behind them. */
+INLINE vec first_lanes(vec v, int64_t n) {
+    for (int64_t i = n; i < LANES; i++) v[i] = 0;
+    return v;
+}
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 

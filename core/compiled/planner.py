@@ -12,16 +12,18 @@ from math import prod
 
 import numpy as np
 
-from core.compiled import convolutions, rules
+from core.compiled import convolutions, elementwise, rules, sequences
 from core.compiled.library import Operation
 from core.compiled.program import Batch, Call, Part
-from core.compiled.rules import ACTIVATIONS, Site, Sparse, address, sparse_dense, sparse_dense_back
+from core.compiled.rules import Site, Sparse, address, sparse_dense, sparse_dense_back
 from core.layers.layer import Array, Context, Shape
 from core.network import Placed, pairs
 from core.random import Purpose, Random
 from core.workspace import Workspace
 
-RULES = {**rules.RULES, **convolutions.RULES}
+RULES = {**rules.RULES, **elementwise.RULES, **convolutions.RULES, **sequences.RULES}
+# What a dense layer applies to its own output: the derivatives of these follow from y alone.
+MERGED = {name: elementwise.KINDS[name] for name in ("sigmoid", "tanh", "relu", "softplus")}
 
 
 class Plan:
@@ -57,7 +59,7 @@ class Plan:
         else:
             operations = RULES[site.at.layer.type].forward(site)
         if behind is not None:
-            operations[-1] = operations[-1]._replace(kind=ACTIVATIONS[behind])
+            operations[-1] = operations[-1]._replace(kind=MERGED[behind])
         return operations
 
     def backward(self, layers: Sequence[Placed], dy: int, first: int) -> tuple[list[Part], int]:
@@ -118,7 +120,7 @@ class Plan:
 def merges(layers: Sequence[Placed], index: int) -> str | None:
     """The type of the activation behind a dense layer, which it applies while its outputs are still near; or None."""
     behind = layers[index + 1].layer.type if index + 1 < len(layers) else ""
-    return behind if layers[index].layer.type == "dense" and behind in ACTIVATIONS else None
+    return behind if layers[index].layer.type == "dense" and behind in MERGED else None
 
 
 def silent(layers: Sequence[Placed], *, training: bool) -> frozenset[int]:

@@ -17,16 +17,17 @@ from core.layers.layer import Array, Context
 from core.network import Placed
 
 BY_COLUMN = 64  # outputs from which sorting the entries of a batch by column pays
-ACTIVATIONS = {"sigmoid": 1, "tanh": 2, "relu": 3}
 
 
 class Site(NamedTuple):
-    """A layer where it stands: x and y are the addresses of its input and output."""
+    """A layer where it stands: x and y are the addresses of its input and output, `mask` that of the mask of the
+    batch's sequences (n, time), 0 if there is none."""
 
     at: Placed
     ctx: Context
     x: int
     y: int
+    mask: int = 0
 
 
 class Sparse(NamedTuple):
@@ -54,30 +55,17 @@ def address(array: Array | None) -> int:
     return 0 if array is None else array.ctypes.data
 
 
-def _elementwise(site: Site) -> list[Operation]:
-    kind = ACTIVATIONS[site.at.layer.type]
-    return [Operation("elementwise_forward", (prod(site.at.input_shape),), (site.x, site.y), kind=kind)]
-
-
-def _elementwise_back(site: Site, dy: int) -> list[Operation]:
-    if site.ctx.dx is None:
-        return []
-    kind = ACTIVATIONS[site.at.layer.type]
-    places = (site.x, site.y, dy, address(site.ctx.dx))
-    return [Operation("elementwise_backward", (prod(site.at.input_shape),), places, kind=kind)]
-
-
 def _dense(site: Site) -> list[Operation]:
     W, b = site.ctx.parameters
-    return [Operation("dense_forward", W.shape, (site.x, address(W), address(b), site.y))]
+    return [Operation("dense_forward", (*W.shape, 1), (site.x, address(W), address(b), site.y))]
 
 
 def _dense_back(site: Site, dy: int) -> list[Operation]:
     W = site.ctx.parameters[0]
     dW, db = site.ctx.gradients
     places = (site.x, address(W), 0, dy, address(site.ctx.dx), address(dW), address(db))
-    made = [Operation("dense_gradients", W.shape, places)]
-    return made if site.ctx.dx is None else [*made, Operation("dense_backward", W.shape, places)]
+    made = [Operation("dense_gradients", (*W.shape, 1), places)]
+    return made if site.ctx.dx is None else [*made, Operation("dense_backward", (*W.shape, 1), places)]
 
 
 def sparse_dense(site: Site, x: Sparse) -> list[Operation]:
@@ -114,5 +102,4 @@ def _dropout_back(site: Site, dy: int) -> list[Operation]:
 RULES = {
     "dense": Rule(_dense, _dense_back),
     "dropout": Rule(_dropout, _dropout_back),
-    **{name: Rule(_elementwise, _elementwise_back) for name in ACTIVATIONS},
 }

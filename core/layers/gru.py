@@ -9,7 +9,7 @@ from pydantic import Field
 
 from core.initializers import AnyInitializer, GlorotUniform, Orthogonal, Zeros
 from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
-from core.layers.recurrence import carry, hold, read_dy, sequence_shape, steps_first, write_states
+from core.layers.recurrence import carry, hold, panels, read_dy, sequence_shape, steps_first, write_states
 from core.layers.sigmoid import sigmoid
 
 
@@ -39,7 +39,7 @@ class GRU(Layer):
 
     def forward(self, x: Array, ctx: Context) -> Array:
         W, U, b, e = ctx.parameters
-        steps, gates, q, h, _, _, _ = ctx.scratch
+        steps, gates, q, h, *_ = ctx.scratch
         u = self.units
         np.matmul(steps_first(x, steps), W, out=gates.reshape(-1, 3 * u))
         gates += b
@@ -63,7 +63,7 @@ class GRU(Layer):
     def backward(self, dy: Array, ctx: Context) -> Array | None:
         W, U, _, _ = ctx.parameters
         dW, dU, db, de = ctx.gradients
-        steps, gates, q, h, da, dq, dh = ctx.scratch
+        steps, gates, q, h, da, dq, dh, _ = ctx.scratch
         u = self.units
         dh[...] = 0
         for t in reversed(range(len(steps))):
@@ -110,6 +110,7 @@ class GRU(Layer):
             "da": Scratch((time, rows, 3 * units)),
             "dq": Scratch((time, rows, 3 * units)),
             "dh": Scratch((rows, units)),
+            "panels": panels(3, units),
         }
 
     def flops(self, shape: Shape) -> int:

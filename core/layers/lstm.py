@@ -9,7 +9,7 @@ from pydantic import Field
 
 from core.initializers import AnyInitializer, GlorotUniform, Orthogonal, Zeros
 from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
-from core.layers.recurrence import carry, hold, read_dy, sequence_shape, steps_first, write_states
+from core.layers.recurrence import carry, hold, panels, read_dy, sequence_shape, steps_first, write_states
 from core.layers.sigmoid import sigmoid
 
 
@@ -38,7 +38,7 @@ class LSTM(Layer):
 
     def forward(self, x: Array, ctx: Context) -> Array:
         W, U, b = ctx.parameters
-        steps, gates, h, c, room, _, _ = ctx.scratch
+        steps, gates, h, c, room, *_ = ctx.scratch
         u = self.units
         np.matmul(steps_first(x, steps), W, out=gates.reshape(-1, 4 * u))
         gates += b
@@ -60,7 +60,7 @@ class LSTM(Layer):
     def backward(self, dy: Array, ctx: Context) -> Array | None:
         W, U, _ = ctx.parameters
         dW, dU, db = ctx.gradients
-        steps, gates, h, c, da, dh, dc = ctx.scratch
+        steps, gates, h, c, da, dh, dc, _ = ctx.scratch
         dh[...] = dc[...] = 0
         for t in reversed(range(len(steps))):
             read_dy(dy, t, len(steps), dh)
@@ -106,6 +106,7 @@ class LSTM(Layer):
             "da": Scratch((time, rows, 4 * units)),
             "dh": Scratch((rows, units)),
             "dc": Scratch((rows, units)),
+            "panels": panels(4, units),
         }
 
     def flops(self, shape: Shape) -> int:

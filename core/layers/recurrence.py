@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.layers.layer import Array, Misfit, Shape
+from core.layers.layer import Array, Misfit, Scratch, Shape
 
 
 def sequence_shape(name: str, shape: Shape, units: int, whole: bool) -> Shape:
@@ -61,3 +61,8 @@ def hold(mask: Array | None, step: int, dbehind: Array) -> Array | float:
     around: Array = dbehind * (1 - mask[:, step, None])
     dbehind -= around
     return around
+
+
+def panels(gates: int, units: int) -> Scratch:
+    """Room for U (units, gates · units) or its transpose, laid out as the compiled form wants it; NumPy needs none."""
+    return Scratch((gates * units, -(-units // 32) * 32))

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from core.initializers import AnyInitializer, GlorotUniform, Orthogonal, Zeros
 from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
-from core.layers.recurrence import carry, hold, read_dy, sequence_shape, steps_first, write_states
+from core.layers.recurrence import carry, hold, panels, read_dy, sequence_shape, steps_first, write_states
 
 
 class SimpleRNN(Layer):
@@ -32,7 +32,7 @@ class SimpleRNN(Layer):
 
     def forward(self, x: Array, ctx: Context) -> Array:
         W, U, b = ctx.parameters
-        steps, h, a, _ = ctx.scratch
+        steps, h, a, *_ = ctx.scratch
         np.matmul(steps_first(x, steps), W, out=h[1:].reshape(-1, self.units))
         h[1:] += b
         h[0] = 0
@@ -45,7 +45,7 @@ class SimpleRNN(Layer):
     def backward(self, dy: Array, ctx: Context) -> Array | None:
         W, U, _ = ctx.parameters
         dW, dU, db = ctx.gradients
-        steps, h, da, dh = ctx.scratch
+        steps, h, da, dh, _ = ctx.scratch
         dh[...] = 0
         for t in reversed(range(len(steps))):
             read_dy(dy, t, len(steps), dh)
@@ -81,6 +81,7 @@ class SimpleRNN(Layer):
             "h": Scratch((time + 1, rows, self.units)),
             "da": Scratch((time, rows, self.units)),
             "dh": Scratch((rows, self.units)),
+            "panels": panels(1, self.units),
         }
 
     def flops(self, shape: Shape) -> int:
