@@ -6,24 +6,11 @@
 typedef real hvec __attribute__((vector_size(32)));
 typedef real loose_half __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));
 
-/* The first n lanes; a store that is no loop, since rows of y seldom are a multiple of vectors. */
-INLINE void put_half(real *to, hvec h, int64_t n) {
+INLINE void store_half(real *to, hvec h, int64_t n) {
     if (n >= HALF) { *(loose_half *)to = h; return; }
-    if (n <= 0) return;
-    real *from = (real *)&h;
-#pragma clang loop unroll(full)
-    for (int64_t size = HALF / 2; size; size /= 2)
-        if (n & size) {
-            memcpy(to, from, (size_t)size * sizeof(real));
-            to += size, from += size;
-        }
-}
-INLINE void put(real *to, vec v, int64_t n) {
-    if (n >= LANES) { store(to, v); return; }
-    hvec parts[2];
-    memcpy(parts, &v, sizeof v);
-    put_half(to, parts[0], n);
-    put_half(to + HALF, parts[1], n - HALF);
+    vec v = {};
+    memcpy(&v, &h, sizeof h);
+    store_some(to, v, n);
 }
 
 /* A matrix is cut into panels of 1 to 4 halves of a vector, as many as keep a tile's sums in registers. */
@@ -73,8 +60,8 @@ INLINE void patch_tile(int wide, const Tile *t, int64_t columns) {
         }
     }
     for (int r = 0; r < rows; r++) {
-        for (int v = 0; v < vecs; v++) put(t->out[r] + v * LANES, sum[r][v], columns - v * LANES);
-        if (odd) put_half(t->out[r] + vecs * LANES, rest[r], columns - vecs * LANES);
+        for (int v = 0; v < vecs; v++) store_some(t->out[r] + v * LANES, sum[r][v], most(0, columns - v * LANES));
+        if (odd) store_half(t->out[r] + vecs * LANES, rest[r], columns - vecs * LANES);
     }
 }
 
@@ -210,7 +197,7 @@ OPERATION(convolution_gradients) {
             for (int64_t j = 0; j < filters; j += LANES) {
                 vec sum = i ? load(NUMBERS(5) + j) : (vec){};
                 for (int64_t w = 0; w < sweeps->windows; w++) sum += load(dy + w * filters + j);
-                put(NUMBERS(5) + j, sum, filters - j);
+                store_some(NUMBERS(5) + j, sum, filters - j);
             }
     }
 }

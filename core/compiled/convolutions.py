@@ -199,7 +199,7 @@ def shape_of(site: Site) -> Shape:
     """The convolution at a place."""
     layer, shape = site.at.layer, site.at.input_shape
     assert isinstance(layer, Conv1D | Conv2D)
-    windows = layer._convolution(shape).windows
+    windows = layer.convolution(shape).windows
     channels = shape[-1] if isinstance(layer, Conv1D) or len(shape) == 3 else 1
     return Shape(windows.rows, windows.columns, channels, layer.filters, layer.groups)
 

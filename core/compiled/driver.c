@@ -26,10 +26,12 @@
 #include "embedding.h"
 #include "dense.h"
 #include "convolution.h"
+#include "pooling.h"
 #include "dropout.h"
 #include "gather.h"
 #include "sparse.h"
 #include "losses.h"
+#include "norms.h"
 #include "optimizers.h"
 
 typedef void Function(const Operation *, Batch *, const Thread *);

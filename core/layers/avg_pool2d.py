@@ -27,7 +27,7 @@ class AvgPool2D(Layer):
     def forward(self, x: Array, ctx: Context) -> Array:
         x, y, (counts, _) = as_images(x), ctx.y, ctx.scratch
         y[...] = counts[...] = 0
-        for _, windows, inputs in self._windows(x.shape[1:]).cells():
+        for _, windows, inputs in self.windows(x.shape[1:]).cells():
             y[windows] += x[inputs]
             counts[windows[1:]] += 1
         y /= counts
@@ -39,19 +39,20 @@ class AvgPool2D(Layer):
         dx, (counts, share) = as_images(ctx.dx), ctx.scratch
         np.divide(dy, counts, out=share)
         dx[...] = 0
-        for _, windows, inputs in self._windows(dx.shape[1:]).cells():
+        for _, windows, inputs in self.windows(dx.shape[1:]).cells():
             dx[inputs] += share[windows]
         return ctx.dx
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (*self._windows(shape).shape, image(shape, self.type)[2])
+        return (*self.windows(shape).shape, image(shape, self.type)[2])
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
-        windows = self._windows(shape).shape
+        windows = self.windows(shape).shape
         return {"counts": Scratch((*windows, 1)), "share": Scratch((rows, *self.output_shape(shape)))}
 
     def flops(self, shape: Shape) -> int:
         return (prod(both(self.size)) + 1) * prod(self.output_shape(shape))
 
-    def _windows(self, shape: Shape) -> Windows:
+    def windows(self, shape: Shape) -> Windows:
+        """Where they stand in images of this shape."""
         return pool(image(shape, self.type), self.size, self.stride, self.padding)

@@ -32,21 +32,21 @@ class Conv1D(Layer):
 
     def forward(self, x: Array, ctx: Context) -> Array:
         W, b = ctx.parameters
-        convolution = self._convolution(x.shape[1:])
+        convolution = self.convolution(x.shape[1:])
         convolution.forward(x[:, :, None], W[:, None], b, ctx.y[:, :, None], ctx.scratch)
         return ctx.y
 
     def backward(self, dy: Array, ctx: Context) -> Array | None:
         x, dx, (W, _), (dW, db) = ctx.x, ctx.dx, ctx.parameters, ctx.gradients
         column = None if dx is None else dx[:, :, None]
-        convolution = self._convolution(x.shape[1:])
+        convolution = self.convolution(x.shape[1:])
         convolution.backward(x[:, :, None], W[:, None], dy[:, :, None], (dW[:, None], db), column, ctx.scratch)
         return dx
 
     def output_shape(self, shape: Shape) -> Shape:
         _, features = sequence(shape, self.type)
         check_groups(self.groups, features, self.filters)
-        return self._convolution(shape).windows.rows.count, self.filters
+        return self.convolution(shape).windows.rows.count, self.filters
 
     def parameters(self, shape: Shape) -> dict[str, Variable]:
         _, features = sequence(shape, self.type)
@@ -58,13 +58,14 @@ class Conv1D(Layer):
         }
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
-        return self._convolution(shape).scratch(sequence(shape, self.type)[1], self.filters, rows)
+        return self.convolution(shape).scratch(sequence(shape, self.type)[1], self.filters, rows)
 
     def flops(self, shape: Shape) -> int:
         fan_in = self.parameters(shape)["weights"].fan_in
         return (2 * fan_in + 1) * prod(self.output_shape(shape))
 
-    def _convolution(self, shape: Shape) -> Convolution:
+    def convolution(self, shape: Shape) -> Convolution:
+        """Where its windows stand on inputs of this shape."""
         time, _ = sequence(shape, self.type)
         padding = self.padding if isinstance(self.padding, str) else (self.padding, 0)
         kernel, stride, dilation = (self.kernel, 1), (self.stride, 1), (self.dilation, 1)

@@ -33,19 +33,19 @@ class Conv2D(Layer):
 
     def forward(self, x: Array, ctx: Context) -> Array:
         W, b = ctx.parameters
-        self._convolution(x.shape[1:]).forward(as_images(x), W, b, ctx.y, ctx.scratch)
+        self.convolution(x.shape[1:]).forward(as_images(x), W, b, ctx.y, ctx.scratch)
         return ctx.y
 
     def backward(self, dy: Array, ctx: Context) -> Array | None:
         W, _ = ctx.parameters
         dx = None if ctx.dx is None else as_images(ctx.dx)
-        self._convolution(ctx.x.shape[1:]).backward(as_images(ctx.x), W, dy, ctx.gradients, dx, ctx.scratch)
+        self.convolution(ctx.x.shape[1:]).backward(as_images(ctx.x), W, dy, ctx.gradients, dx, ctx.scratch)
         return ctx.dx
 
     def output_shape(self, shape: Shape) -> Shape:
         _, _, channels = image(shape, self.type)
         check_groups(self.groups, channels, self.filters)
-        return (*self._convolution(shape).windows.shape, self.filters)
+        return (*self.convolution(shape).windows.shape, self.filters)
 
     def parameters(self, shape: Shape) -> dict[str, Variable]:
         _, _, channels = image(shape, self.type)
@@ -57,13 +57,14 @@ class Conv2D(Layer):
         }
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
-        return self._convolution(shape).scratch(image(shape, self.type)[2], self.filters, rows)
+        return self.convolution(shape).scratch(image(shape, self.type)[2], self.filters, rows)
 
     def flops(self, shape: Shape) -> int:
         fan_in = self.parameters(shape)["weights"].fan_in
         return (2 * fan_in + 1) * prod(self.output_shape(shape))
 
-    def _convolution(self, shape: Shape) -> Convolution:
+    def convolution(self, shape: Shape) -> Convolution:
+        """Where its windows stand on inputs of this shape."""
         rows, columns, _ = image(shape, self.type)
         windows = slide((rows, columns), self.kernel, self.stride, self.padding, self.dilation, field="kernel")
         return Convolution(windows, self.groups)

@@ -29,7 +29,7 @@ class MaxPool2D(Layer):
         x, y, (winners, larger) = as_images(x), ctx.y, ctx.scratch
         y[...] = -np.inf
         winners[...] = 0
-        for cell, windows, inputs in self._windows(x.shape[1:]).cells():
+        for cell, windows, inputs in self.windows(x.shape[1:]).cells():
             np.greater(x[inputs], y[windows], out=larger[windows])
             np.copyto(winners[windows], self._number(cell), where=larger[windows])
             np.maximum(x[inputs], y[windows], out=y[windows])
@@ -40,7 +40,7 @@ class MaxPool2D(Layer):
             return None
         dx, (winners, won) = as_images(ctx.dx), ctx.scratch
         dx[...] = 0
-        for cell, windows, inputs in self._windows(dx.shape[1:]).cells():
+        for cell, windows, inputs in self.windows(dx.shape[1:]).cells():
             np.equal(winners[windows], self._number(cell), out=won[windows])
             np.add(dx[inputs], dy[windows], out=dx[inputs], where=won[windows])
         return ctx.dx
@@ -49,7 +49,7 @@ class MaxPool2D(Layer):
         return [ctx.scratch[0]]
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (*self._windows(shape).shape, image(shape, self.type)[2])
+        return (*self.windows(shape).shape, image(shape, self.type)[2])
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
         y = rows, *self.output_shape(shape)
@@ -59,7 +59,8 @@ class MaxPool2D(Layer):
     def flops(self, shape: Shape) -> int:
         return prod(both(self.size)) * prod(self.output_shape(shape))
 
-    def _windows(self, shape: Shape) -> Windows:
+    def windows(self, shape: Shape) -> Windows:
+        """Where they stand in images of this shape."""
         return pool(image(shape, self.type), self.size, self.stride, self.padding)
 
     def _number(self, cell: Shape) -> int:
