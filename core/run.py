@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.checkpoint import Checkpoint, CheckpointMismatch
 from core.data import Dataset
@@ -76,7 +77,7 @@ class Run:
         steps = min(steps, self.steps - self.step)
         count = self.epoch * self.steps + self.step
         failed = self._stepper.advance(
-            self._order, epoch=self.epoch, step=self.step, steps=steps, count=count, rate=self.rate
+            self._order, epoch=self.epoch, step=self.step, count=count, rates=self._rates(count, steps)
         )
         if failed:
             raise Diverged(self.epoch + 1, self.step + failed)
@@ -85,6 +86,11 @@ class Run:
     def rate(self, count: int) -> float:
         """The learning rate of the update with this number, from 0."""
         return rate_at(self.spec.optimizer.learning_rate, count, self.steps, self.spec.epochs)
+
+    def _rates(self, count: int, steps: int) -> NDArray[np.float64]:
+        if isinstance(self.spec.optimizer.learning_rate, float):
+            return np.full(steps, self.spec.optimizer.learning_rate)
+        return np.array([self.rate(number) for number in range(count, count + steps)])
 
     def finish_epoch(self) -> Measured:
         """The training metrics of the epoch whose steps are done."""

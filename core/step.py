@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import isfinite
 
 import numpy as np
@@ -67,18 +67,17 @@ class Step:
         *,
         epoch: int,
         step: int,
-        steps: int,
         count: int,
-        rate: Callable[[int], float],
+        rates: NDArray[np.float64],
     ) -> int:
-        """Do `steps` steps from number `step` of the epoch on; `order` are the rows of the epoch, `count` the number of
-        updates before.
+        """Do a step for each learning rate, from number `step` of the epoch on; `order` are the rows of the epoch,
+        `count` the number of updates before.
 
         Returns 0, or the number of the step among them, from 1, whose cost or gradient is not finite.
         """
-        for done in range(steps):
+        for done, rate in enumerate(rates.tolist()):
             rows = order[(step + done) * self._spec.batch_size :][: self._spec.batch_size]
-            if not self._one(rows, epoch, step + done, count + done, rate(count + done)):
+            if not self._one(rows, epoch, step + done, count + done, rate):
                 return done + 1
         return 0
 

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from math import sqrt
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.compiled.library import Operation
 from core.compiled.rules import address
 from core.layers.layer import Array
@@ -72,9 +75,12 @@ class Move:
         self._kind, names, self._numbers = OPTIMIZERS["momentum" if plain_momentum else optimizer.type]
         self._constants = tuple(getattr(optimizer, name) if name else 0.0 for name in names)
 
-    def scalars(self, rate: float, count: int) -> tuple[float, ...]:
-        """The numbers of one step, the learning rate first and last; `count` is 1 at the first step."""
-        return *self._numbers(self._optimizer, rate, count), rate
+    def scalars(self, rates: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+        """The numbers (steps, k) of steps with these learning rates, after `count` updates; the rates come last."""
+        if self._numbers is _plain:
+            return np.repeat(rates[:, None], 2, axis=1)
+        steps = enumerate(rates.tolist(), count + 1)
+        return np.array([(*self._numbers(self._optimizer, rate, number), rate) for number, rate in steps])
 
     def operations(self, network: Network, theta: Array, gradient: Array, tally: int, sums: int) -> list[Operation]:
         """Everything behind backward; `tally` and `sums` are where norms and the squares of blocks go."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,24 +118,22 @@ class CompiledStep:
         *,
         epoch: int,
         step: int,
-        steps: int,
         count: int,
-        rate: Callable[[int], float],
+        rates: NDArray[np.float64],
     ) -> int:
-        """Do `steps` steps from number `step` of the epoch on, `count` being the number of updates before.
+        """Do a step for each learning rate, from number `step` of the epoch on, `count` being the updates before.
 
         Returns 0, or the number of the step among them, from 1, that diverged.
         """
-        scalars = np.array([self._move.scalars(rate(count + i), count + i + 1) for i in range(steps)])
         return self._program.run(
             order,
             self._spec.batch_size,
             done=step * self._spec.batch_size,
-            steps=steps,
+            steps=len(rates),
             seed=self._spec.seed,
             epoch=epoch,
             step=step,
-            scalars=scalars,
+            scalars=self._move.scalars(rates, count),
         )
 
 
