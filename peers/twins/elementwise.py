@@ -45,7 +45,9 @@ class Expression(Twin):
 
     def build(self, layer: Any) -> None:
         self.formula = compile(layer.expression, "expression", "eval")
-        self.numbers = nn.ParameterDict({name: torch.empty(()) for name in layer.begin})
+        self.numbers = nn.ParameterDict(
+            {piece.name.rsplit(".", 1)[1]: torch.empty(piece.variable.shape) for piece in self.placed.parameters}
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         like = x.new_tensor

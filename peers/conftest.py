@@ -1,0 +1,60 @@
+"""Keeps what the comparisons measured, and shows it at the end."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from peers.comparison import STEPS, Distance
+from peers.conventions import LAYERS, LOSSES, OPTIMIZERS
+
+# In float64 everything agrees to this, absolute. In float32 the rounding of one number is 6e-8 of it.
+FLOAT64 = 1e-9
+FLOAT32 = 1e-5  # largest difference of a weight, absolute
+
+Hold = Callable[[str, str, str, Distance], None]
+_KINDS = {"layer": LAYERS, "loss": LOSSES, "optimizer": OPTIMIZERS}
+_largest: dict[tuple[str, str, str], float] = {}
+
+
+@pytest.fixture(autouse=True)
+def _plain() -> None:
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.set_default_dtype(torch.float64)  # NAdam keeps the product of its momenta in the default type
+
+
+@pytest.fixture
+def hold() -> Iterator[Hold]:
+    """Remember a distance for the table, and fail beyond the bound of its dtype."""
+
+    def hold(kind: str, type_: str, dtype: str, distance: Distance) -> None:
+        key = kind, type_, dtype
+        _largest[key] = float(np.fmax(_largest.get(key, 0.0), distance.largest))
+        assert distance.largest <= (FLOAT64 if dtype == "float64" else FLOAT32), f"{kind} {type_} {dtype}: {distance}"
+
+    return hold
+
+
+def pytest_terminal_summary() -> None:
+    """The table."""
+    console = Console(width=150)
+    for kind in dict.fromkeys(kind for kind, _, _ in _largest):
+        table = Table(
+            title=f"{kind}: largest difference of a weight from PyTorch {torch.__version__} after {STEPS} steps"
+        )
+        for heading in ("", "float64", "float32", "held against", "convention"):
+            table.add_column(heading)
+        for type_ in dict.fromkeys(t for k, t, _ in _largest if k == kind):
+            told = [_largest.get((kind, type_, dtype)) for dtype in ("float64", "float32")]
+            against, convention = _KINDS.get(kind, {}).get(type_, ("", ""))
+            table.add_row(type_, *("" if t is None else f"{t:.0e}" for t in told), against, convention)
+        console.print(table)
+    if _largest:
+        console.print(
+            f"Largest absolute difference of a weight or a running value after {STEPS} steps from PyTorch "
+            f"{torch.__version__} in float64; bounds: float64 {FLOAT64:.0e}, float32 {FLOAT32:.0e}."
+        )
