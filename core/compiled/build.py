@@ -1,7 +1,7 @@
 """Compiling the kernels, once for each kind of processor: `python -m core.compiled.build`.
 
-The compiler is the one that the `ziglang` package carries, wherever that is installed, so that every machine compiles
-with the same; else what NUDGE_CC names. The libraries lie beside the sources or, where that may not be written, in the
+The compiler is the one that the `ziglang` package carries, so that every machine compiles with the same, and needs no
+other. The libraries lie beside the sources or, where that may not be written, in the
 user's cache. Their names carry a hash of the sources and flags: what is stale is never loaded.
 """
 
@@ -11,7 +11,6 @@ import hashlib
 import importlib.util
 import os
 import platform
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -27,9 +26,15 @@ FLAGS = (
 )
 # For each variant: the flags a processor must have (as the kernel names them), and those for the compiler.
 VARIANTS = {
-    "x86-64-v4": (("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "fma"), ("-march=x86_64_v4",)),
-    "x86-64-v3": (("avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"), ("-march=x86_64_v3",)),
-    "aarch64": (("asimd",), ()),
+    "x86-64-v4": (
+        ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "fma"),
+        ("-target", "x86_64-linux-gnu", "-march=x86_64_v4"),
+    ),
+    "x86-64-v3": (
+        ("avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"),
+        ("-target", "x86_64-linux-gnu", "-march=x86_64_v3"),
+    ),
+    "aarch64": (("asimd",), ("-target", "aarch64-linux-gnu")),
 }
 
 
@@ -74,8 +79,6 @@ def find(dtype: str) -> Path | None:
 
 def compiler() -> list[str] | None:
     """The command that compiles, or None."""
-    if named := os.environ.get("NUDGE_CC"):
-        return shlex.split(named)
     if importlib.util.find_spec("ziglang") is not None:
         return [sys.executable, "-m", "ziglang", "cc"]
     return None
@@ -85,7 +88,7 @@ def build(wanted: str) -> list[Path]:
     """Compile the libraries of one variant; raises CannotCompile."""
     command = compiler()
     if command is None:
-        raise CannotCompile("There is no compiler: pip install ziglang, or name one in NUDGE_CC.")
+        raise CannotCompile("There is no compiler: pip install ziglang.")
     folder = _writable()
     with tempfile.TemporaryDirectory(dir=folder, prefix="compiling-") as made:
         jobs = [(dtype, Path(made) / f"{wanted}-{dtype}-{stamp()}.so") for dtype in DTYPES]

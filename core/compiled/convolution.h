@@ -2,26 +2,27 @@
    writes: number k of the patch of window w is image[at[w] + cells[k]]. So strides, dilation, the two directions and sequences
    are one kernel, and no patch is ever copied (M. Dukhan, "The indirect convolution algorithm", 2019). */
 
-#define HALF (LANES / 2)
-typedef real hvec __attribute__((vector_size(32)));
-typedef real loose_half __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));
-
-INLINE void store_half(real *to, hvec h, int64_t n) {
-    if (n >= HALF) { *(loose_half *)to = h; return; }
-    vec v = {};
-    memcpy(&v, &h, sizeof h);
-    store_some(to, v, n);
-}
-
-/* A matrix is cut into panels of 1 to 4 halves of a vector, as many as keep a tile's sums in registers. */
+/* What one register holds: a matrix is cut into panels of 1 to 3 parts, as many as keep the sums of a tile in registers. */
 #if defined(__AVX512F__)
+#define PART LANES
 #define PATCH_ROWS(wide) 8
-INLINE int panel_halves(int64_t left) { return left <= 4 ? (int)left : left % 2 ? 3 : 4; }
 #else
+#define PART (LANES / 2)
 #define PATCH_ROWS(wide) (wide == 3 ? 4 : 6)
-INLINE int panel_halves(int64_t left) { return left == 1 ? 1 : left % 2 ? 3 : 2; }
 #endif
 #define MOST_PATCH_ROWS 8
+typedef real part __attribute__((vector_size(PART * sizeof(real))));
+typedef real loose_part __attribute__((vector_size(PART * sizeof(real)), aligned(sizeof(real)), may_alias));
+
+INLINE int64_t parts_of(int64_t columns) { return (columns + PART - 1) / PART; }
+INLINE int panel_parts(int64_t left) { return left == 1 ? 1 : left % 2 ? 3 : 2; }
+INLINE part load_part(const real *from) { return *(const loose_part *)from; }
+INLINE void store_part(real *to, part x, int64_t n) {
+    if (n >= PART) { *(loose_part *)to = x; return; }
+    vec v = {};
+    memcpy(&v, &x, sizeof x);
+    store_some(to, v, n);
+}
 
 typedef struct {
     const real *left[MOST_PATCH_ROWS]; /* number k of row r is left[r][places[k]] */
@@ -36,32 +37,30 @@ typedef struct {
 
 /* out (+)= left right, every number a chain of fused multiply-adds over k. `wide` is a constant wherever this is expanded. */
 INLINE void patch_tile(int wide, const Tile *t, int64_t columns) {
-    int vecs = wide / 2, odd = wide % 2, rows = PATCH_ROWS(wide);
-    vec sum[MOST_PATCH_ROWS][2];
-    hvec rest[MOST_PATCH_ROWS];
+    int rows = PATCH_ROWS(wide);
+    part sum[MOST_PATCH_ROWS][3];
     const real *left[MOST_PATCH_ROWS];
-    for (int r = 0; r < rows; r++) {
-        left[r] = t->left[r];
-        const real *from = t->more ? t->out[r] : t->start;
-        for (int v = 0; v < vecs; v++) sum[r][v] = from ? load(from + v * LANES) : (vec){};
-        if (odd) rest[r] = from ? *(const loose_half *)(from + vecs * LANES) : (hvec){};
-    }
+    for (int r = 0; r < rows; r++) left[r] = t->left[r];
+#define EACH_SUM for (int r = 0; r < rows; r++) for (int v = 0; v < wide; v++)
+    if (t->more) EACH_SUM sum[r][v] = load_part(t->out[r] + v * PART);
+    else if (t->start) EACH_SUM sum[r][v] = load_part(t->start + v * PART);
+    else EACH_SUM sum[r][v] = (part){};
+#undef EACH_SUM
     const real *right = t->right;
-    for (int64_t k = 0; k < t->depth; k++, right += t->step) {
-        int64_t place = t->places[k];
-        vec line[2];
-        hvec end = {};
-        for (int v = 0; v < vecs; v++) line[v] = load(right + v * LANES);
-        if (odd) end = *(const loose_half *)(right + vecs * LANES);
+    const int64_t *places = t->places, *end = places + t->depth;
+#pragma clang loop unroll(disable)
+    for (; places < end; places++, right += t->step) {
+        int64_t place = *places;
+        part line[3];
+        for (int v = 0; v < wide; v++) line[v] = load_part(right + v * PART);
         for (int r = 0; r < rows; r++) {
-            real x = left[r][place];
-            for (int v = 0; v < vecs; v++) sum[r][v] = fma_(all(x), line[v], sum[r][v]);
-            if (odd) rest[r] = __builtin_elementwise_fma(x - (hvec){}, end, rest[r]);
+            part x = left[r][place] - (part){};
+            for (int v = 0; v < wide; v++) sum[r][v] = __builtin_elementwise_fma(x, line[v], sum[r][v]);
         }
     }
     for (int r = 0; r < rows; r++) {
-        for (int v = 0; v < vecs; v++) store_some(t->out[r] + v * LANES, sum[r][v], most(0, columns - v * LANES));
-        if (odd) store_half(t->out[r] + vecs * LANES, rest[r], columns - vecs * LANES);
+        for (int v = 0; v < wide - 1; v++) *(loose_part *)(t->out[r] + v * PART) = sum[r][v];
+        store_part(t->out[r] + (wide - 1) * PART, sum[r][wide - 1], columns - (wide - 1) * PART);
     }
 }
 
@@ -70,9 +69,6 @@ static void any_patch_tile(int wide, const Tile *t, int64_t columns) {
         case 1: patch_tile(1, t, columns); break;
         case 2: patch_tile(2, t, columns); break;
         case 3: patch_tile(3, t, columns); break;
-#if defined(__AVX512F__)
-        case 4: patch_tile(4, t, columns); break;
-#endif
     }
 }
 
@@ -86,16 +82,14 @@ typedef struct {
     const int64_t *cells, *rows;      /* of each number of a patch: its place in the patch, and that of its row in W */
 } Sweep;
 
-INLINE int64_t halves(int64_t columns) { return (columns + HALF - 1) / HALF; }
-
 static void sweep(const Sweep *s, const real *image, const real *panels, const real *b, real *y) {
     for (int64_t k = 0; !k || k < s->depth; k += DEPTH) {
         Tile tile = {.places = s->cells + k, .depth = least(DEPTH, s->depth - k), .more = k > 0};
         const real *panel = panels + s->panels;
-        int64_t left = halves(s->columns), j = 0;
+        int64_t left = parts_of(s->columns), j = 0;
         while (left) {
-            int wide = panel_halves(left);
-            tile.step = wide * HALF, tile.right = panel + k * tile.step, tile.start = b ? b + s->y + j : 0;
+            int wide = panel_parts(left);
+            tile.step = wide * PART, tile.right = panel + k * tile.step, tile.start = b ? b + s->y + j : 0;
             for (int64_t w = 0; w < s->windows; w += PATCH_ROWS(wide)) {
                 for (int r = 0; r < PATCH_ROWS(wide); r++) { /* behind the last window, the last one again */
                     int64_t window = least(w + r, s->windows - 1);
@@ -115,9 +109,9 @@ OPERATION(pack_kernels) {
         const Sweep *s = (const Sweep *)o->p[2] + g;
         real *panel = NUMBERS(1) + s->panels;
         Share mine = share(s->depth, 1, t->part, t->parts);
-        int64_t left = halves(s->columns), j = 0;
+        int64_t left = parts_of(s->columns), j = 0;
         while (left) {
-            int64_t wide = panel_halves(left), width = wide * HALF;
+            int64_t wide = panel_parts(left), width = wide * PART;
             for (int64_t k = mine.from; k < mine.to; k++) {
                 const real *row = NUMBERS(0) + s->weights + s->rows[k];
                 for (int64_t q = 0; q < width; q++) panel[k * width + q] = j + q < s->columns ? row[(j + q) * s->stride] : 0;
@@ -167,8 +161,8 @@ OPERATION(convolve) {
 /* dW[k] += sum of patch[k] dy over GRADIENT_WINDOWS windows from w on, for this thread's numbers k of a patch. */
 static void sweep_gradient(const Sweep *s, const real *image, const real *dy, int64_t filters, int64_t w, Share mine, real *dW, int first) {
     Tile tile = {.places = s->at + w, .depth = least(GRADIENT_WINDOWS, s->windows - w), .more = !first, .step = filters};
-    for (int64_t left = halves(s->columns), j = 0; left;) {
-        int wide = panel_halves(left);
+    for (int64_t left = parts_of(s->columns), j = 0; left;) {
+        int wide = panel_parts(left);
         tile.right = dy + s->y + s->to[w] + j;
         for (int64_t k = mine.from; k < mine.to; k += PATCH_ROWS(wide)) {
             for (int r = 0; r < PATCH_ROWS(wide); r++) {
@@ -178,7 +172,7 @@ static void sweep_gradient(const Sweep *s, const real *image, const real *dy, in
             }
             any_patch_tile(wide, &tile, s->columns - j);
         }
-        j += wide * HALF, left -= wide;
+        j += wide * PART, left -= wide;
     }
 }
 

@@ -3,14 +3,7 @@
    Several threads share each operation and meet after it. Who does which part changes no bit: parts are of the output,
    never of a sum. */
 
-#define _GNU_SOURCE
-#include <pthread.h>
-#include <sched.h>
-#include <stddef.h>
-#if defined(__SSE__)
-#include <xmmintrin.h>
-#endif
-
+#include "system.h"
 #include "numbers.h"
 #include "elementary.h"
 #include "random.h"
@@ -89,10 +82,7 @@ static void *work(void *argument) {
     while (!__atomic_load_n(&crew->go, __ATOMIC_ACQUIRE)) sched_yield();
     if (crew->go < 0) return 0;
     Thread thread = {member->part, (int)run->threads, run->rooms + member->part * PANELS};
-#if defined(__SSE__)
-    unsigned int mode = _mm_getcsr(); /* numbers too small to matter become zero instead of slow */
-    _mm_setcsr(mode | 0x8040);
-#endif
+    uint64_t mode = flush_small_numbers();
     for (int64_t step = 0; step < run->steps && !crew->batch.failed; step++) {
         if (!member->part) {
             int64_t done = run->done + step * run->batch;
@@ -113,9 +103,7 @@ static void *work(void *argument) {
         }
         meet(crew);
     }
-#if defined(__SSE__)
-    _mm_setcsr(mode);
-#endif
+    set_mode(mode);
     return 0;
 }
 
@@ -123,7 +111,7 @@ enum { MOST_THREADS = 256 };
 
 /* Run `steps` batches. 0, or the number of threads that could be started where those are too few. */
 EXPORT int64_t nudge_run(Run *run) {
-    pthread_t threads[MOST_THREADS];
+    unsigned long threads[MOST_THREADS];
     Member members[MOST_THREADS];
     Crew crew = {.run = run};
     run->failed = 0;

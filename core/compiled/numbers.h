@@ -5,9 +5,6 @@
    source alone fixes, products are fused into them by fma() where written and nowhere else (-ffp-contract=off), and no
    function of the system's library is called. So a plan gives the same bits on every processor with fused multiply-add. */
 
-#include <stdint.h>
-#include <string.h>
-
 #ifdef DOUBLE
 typedef double real;
 typedef int64_t whole;
