@@ -20,9 +20,11 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
     "torch": {},
     "jax_scan": {"JAX_PLATFORMS": "cpu"},
     "sklearn": {},
+    "products": {},
 }
 OURS = ("nudge", "nudge_dense", "nudge_mkl")
-PEERS = tuple(name for name in ENVIRONMENTS if name not in OURS)
+PEERS = ("torch", "jax_scan", "sklearn")
+LIMIT = "products"
 PATIENCE_S = 600.0
 
 

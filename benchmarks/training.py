@@ -10,7 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from benchmarks.contest import ENVIRONMENTS, OURS, PEERS, Contest
+from benchmarks.contest import ENVIRONMENTS, LIMIT, OURS, PEERS, Contest
 from benchmarks.workloads import BY_NAME, CHECKED_STEPS, EXTRA, WORKLOADS, Workload
 
 console = Console(stderr=True)
@@ -48,15 +48,20 @@ class Outcome:
         return statistics.median(a / b for a, b in zip(self.speeds[name], self.speeds[to], strict=True))
 
 
-def compare(contest: Contest, workload: Workload, names: Sequence[str], outcome: Outcome, folder: Path) -> None:
-    """Fill the distances from PyTorch in float64 after the checked steps; exit if one is beyond the bound."""
-    reference = _weights(contest, "torch", workload, folder, "float64")
+def compare(contest: Contest, workload: Workload, names: list[str], outcome: Outcome, folder: Path) -> None:
+    """Fill the distances from PyTorch in float64 after the checked steps; exit if one is beyond the bound.
+
+    Whoever turns out not to be there is taken off the names.
+    """
+    reference, _ = _weights(contest, "torch", workload, folder, "float64")
     assert reference is not None
     start, _ = workload.start(workload.network_of(workload.dataset(workload.checked_rows)), "float64")
     way = np.linalg.norm(reference - start.astype(np.float32))
-    for name in names:
-        theta = _weights(contest, name, workload, folder, "float32")
-        if theta is not None:
+    for name in list(names):
+        theta, libraries = _weights(contest, name, workload, folder, "float32")
+        if name == "nudge_mkl" and "mkl" not in libraries:
+            names.remove(name)  # MKL was asked for and not found: this would be a second column of the same
+        elif theta is not None:
             difference = theta - reference
             outcome.distances[name] = float(np.linalg.norm(difference) / way), float(np.abs(difference).max())
     beyond = [
@@ -75,23 +80,26 @@ def _bound(name: str, workload: Workload) -> float:
 
 def _weights(
     contest: Contest, name: str, workload: Workload, folder: Path, dtype: str
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:
+) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None, list[str]]:
+    """The weights, if they can be compared, and the libraries for linear algebra that were used."""
     path = folder / f"{workload.name}-{name}-{dtype}.npy"
     told = contest.contestants[name].ask("weights", workload=workload.name, path=str(path), dtype=dtype)
-    return np.load(path) if told["comparable"] else None
+    return np.load(path) if told["comparable"] else None, told["libraries"]
 
 
 def measure(
-    contest: Contest, workload: Workload, names: list[str], outcome: Outcome, repeats: int, gap: float, tick: object
+    contest: Contest,
+    workload: Workload,
+    names: Sequence[str],
+    outcome: Outcome,
+    repeats: int,
+    gap: float,
+    tick: Callable[[], None],
 ) -> None:
     """Warm everyone up, then let each train for a moment in turn, again and again."""
-    assert callable(tick)
-    for name in list(names):
-        told = contest.contestants[name].ask("prepare", workload=workload.name)
+    for name in names:
+        contest.contestants[name].ask("prepare", workload=workload.name)
         tick()
-        if name == "nudge_mkl" and "mkl" not in told["libraries"]:
-            names.remove(name)  # MKL was asked for and not found: this would be a second column of the same
-            contest.contestants[name].ask("finish")
     for _ in range(repeats):
         for name in names:
             time.sleep(gap)
@@ -102,9 +110,10 @@ def measure(
         contest.contestants[name].ask("finish")
 
 
-def run(workloads: Sequence[Workload], threads: int, repeats: int) -> dict[str, Outcome]:
+def run(workloads: Sequence[Workload], threads: int, repeats: int, limit: bool) -> dict[str, Outcome]:
     """Everything, one workload after the other."""
-    names = [name for name in ENVIRONMENTS if any(name in workload.contenders for workload in workloads)]
+    wanted = {name for workload in workloads for name in workload.contenders} | ({LIMIT} if limit else set())
+    names = [name for name in ENVIRONMENTS if name in wanted]
     # With more threads, pools of the one before may still be spinning when the next begins.
     gap = 0.02 if threads == 1 else 0.3
     outcomes: dict[str, Outcome] = {}
@@ -114,19 +123,20 @@ def run(workloads: Sequence[Workload], threads: int, repeats: int) -> dict[str, 
         Contest(names, threads) as contest,
     ):
         for workload in workloads:
-            here = [name for name in names if name in workload.contenders]
+            here = [name for name in names if name in (*workload.contenders, LIMIT)]
             task = progress.add_task(f"{workload.name}: same weights?", total=len(here) * (repeats + 1))
             progress.refresh()
             if not console.is_terminal:
                 console.print(f"{workload.name}: {workload.network}")
             outcome = outcomes[workload.name] = Outcome()
             compare(contest, workload, here, outcome, Path(folder))
+            names = [name for name in names if name in here or name not in workload.contenders]
             progress.update(task, description=f"{workload.name}: {workload.network}")
             measure(contest, workload, here, outcome, repeats, gap, _ticker(progress, task))
     return outcomes
 
 
-def _ticker(progress: Progress, task: TaskID) -> object:
+def _ticker(progress: Progress, task: TaskID) -> Callable[[], None]:
     def tick() -> None:
         progress.advance(task)
         progress.refresh()
@@ -138,7 +148,7 @@ def show(outcomes: dict[str, Outcome]) -> None:
     """The tables for people."""
     out = Console(width=max(console.width, 120))
     names = [name for name in ENVIRONMENTS if any(name in o.speeds for o in outcomes.values())]
-    table = Table(title="Samples per second, and their ratio to the best of the others")
+    table = Table(title="Samples per second, and ratio to the best peer", title_justify="left")
     table.add_column("")
     for name in names:
         table.add_column(name, justify="right")
@@ -152,7 +162,8 @@ def show(outcomes: dict[str, Outcome]) -> None:
         table.add_row(workload, *cells)
     out.print(table)
     table = Table(
-        title=f"Distance from PyTorch in float64 after {CHECKED_STEPS} steps: share of the way (largest weight)",
+        title=f"After {CHECKED_STEPS} steps, from PyTorch in float64: share of the way (largest)",
+        title_justify="left",
         caption=f"scikit-learn's Adam is bound to {LOOSE:.0e}",
     )
     table.add_column("")
@@ -184,6 +195,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--workloads", help=f"some of {','.join(BY_NAME)}; W1 to W6 if nothing is said")
     parser.add_argument("--extra", action="store_true", help="also other stacks, beside PyTorch only")
+    parser.add_argument("--limit", action="store_true", help="also time the matrix products alone")
     parser.add_argument("--threads", type=int, default=1, help="cores for each contender (default 1)")
     parser.add_argument("--repeats", type=int, default=5, help="rounds of all contenders (default 5)")
     arguments = parser.parse_args()
@@ -196,7 +208,7 @@ def main() -> None:
         workloads = [*WORKLOADS]
     if arguments.extra:
         workloads += [workload for workload in EXTRA if workload not in workloads]
-    outcomes = run(workloads, arguments.threads, max(1, arguments.repeats))
+    outcomes = run(workloads, arguments.threads, max(1, arguments.repeats), arguments.limit)
     show(outcomes)
     print(json.dumps(summary(outcomes, arguments.threads)))
     sys.stdout.flush()

@@ -148,7 +148,7 @@ WORKLOADS = [
         "cross_entropy",
         ADAM,
         256,
-        2_560,
+        1_280,
     ),
     Workload(
         "W6",

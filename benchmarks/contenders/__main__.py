@@ -22,6 +22,7 @@ CLASSES = {
     "torch": "benchmarks.contenders.torch_eager:TorchEager",
     "jax_scan": "benchmarks.contenders.jax_scan:JaxScan",
     "sklearn": "benchmarks.contenders.scikit_learn:ScikitLearn",
+    "products": "benchmarks.contenders.products:Products",
 }
 WARM_S = 0.5
 
@@ -43,16 +44,14 @@ class Contender:
         theta = self._of(workload).weights(dtype)
         if theta is not None:
             np.save(path, theta)
-        return {"comparable": theta is not None}
+        return {"comparable": theta is not None, "libraries": _libraries()}
 
     def prepare(self, workload: str) -> dict[str, Any]:
         """Compile and warm up."""
-        from threadpoolctl import threadpool_info
-
         self.running = self._of(workload).epochs()
         next(self.running)
         self.round(WARM_S)
-        return {"libraries": sorted({library["internal_api"] for library in threadpool_info()})}
+        return {}
 
     def round(self, seconds: float) -> dict[str, Any]:
         """Whole epochs, until `seconds` have passed."""
@@ -70,6 +69,13 @@ class Contender:
         from benchmarks.workloads import BY_NAME
 
         return self.make(BY_NAME[workload], self.threads)
+
+
+def _libraries() -> list[str]:
+    """The libraries for linear algebra that this process has loaded."""
+    from threadpoolctl import threadpool_info
+
+    return sorted({library["internal_api"] for library in threadpool_info()})
 
 
 def serve(contender: Contender, answers: TextIO) -> None:
