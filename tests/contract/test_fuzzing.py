@@ -24,6 +24,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield house
 
 
+@pytest.mark.timeout(900)  # making examples of a deep schema takes a busy machine minutes
 @schema.exclude(path_regex="/events$").parametrize()
 @settings(
     max_examples=8,

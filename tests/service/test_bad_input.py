@@ -95,7 +95,7 @@ def test_bytes_that_are_no_text(house: House) -> None:
         ({"batch_size": 0}, "/batch_size", ""),
         ({"epochs": 1.5}, "/epochs", ""),
         ({"epoch": 5}, "/epoch", "no field"),
-        ({"loss": {"type": "hinge"}}, "/loss/type", "cross_entropy"),
+        ({"loss": {"type": "crossentropy"}}, "/loss/type", "cross_entropy"),
         ({"validation": {"fraction": 1.5}}, "/validation/fraction", ""),
         ({"name": "job_mine"}, "/name", "id"),
         ({"name": "../../etc"}, "/name", ""),
