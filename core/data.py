@@ -47,6 +47,8 @@ class Dataset:
             wanted_y = (n, *target.shape), np.dtype(np.float64)
         if (self.x.shape, self.x.dtype) != wanted_x or (self.y.shape, self.y.dtype) != wanted_y:
             raise DatasetDamaged("The arrays of this dataset are not what its schema says.")
+        if isinstance(target, ClassTarget) and n and not 0 <= int(self.y.min()) <= int(self.y.max()) < target.width:
+            raise DatasetDamaged("This dataset names classes that its schema does not have.")
         if any(mask.dtype.kind not in "ui" or len(mask) != n for mask in self.masks):
             raise DatasetDamaged("The masks of this dataset are not what its schema says.")
         if self.schema.rows != (n if self.rows is None else len(self.rows)):

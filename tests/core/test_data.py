@@ -180,3 +180,12 @@ def test_batches_gather_rows_and_encode_targets(classes, reals):
     numbers = reals()
     _, y, _ = Batches(numbers, fitted("none", numbers), rows=50, width=2, dtype="float64").load(np.arange(50))
     assert np.array_equal(y, numbers.y)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_class_that_the_schema_does_not_have_is_damage(classes, label):
+    data = classes(rows=6)
+    y = data.y.copy()
+    y[4] = label
+    with pytest.raises(DatasetDamaged, match="classes that its schema does not have"):
+        Dataset(data.schema, data.x, y)
