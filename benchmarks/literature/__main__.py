@@ -44,9 +44,9 @@ def progress() -> Progress:
     )
 
 
-def watcher(bars: Progress, experiment: Experiment, epochs: int) -> Callable[[Chunk | Epoch], None]:
+def watcher(bars: Progress, name: str, epochs: int) -> Callable[[Chunk | Epoch], None]:
     """Moves one bar along with an experiment; each epoch leaves its test accuracy."""
-    bar = bars.add_task(experiment.name, total=epochs, said="")
+    bar = bars.add_task(name, total=epochs, said="")
 
     def watch(moment: Chunk | Epoch) -> None:
         if isinstance(moment, Chunk):
@@ -59,24 +59,29 @@ def watcher(bars: Progress, experiment: Experiment, epochs: int) -> Callable[[Ch
     return watch
 
 
-def on_mnist(chosen: list[Experiment], files: Path, epochs: int | None) -> list[Result]:
-    """Run experiments one after the other."""
+def on_mnist(chosen: list[Experiment], files: Path, epochs: int | None, runs: int) -> list[list[Result]]:
+    """Run experiments one after the other, each with the seed of its spec, then with the seeds that follow."""
+    results = []
     with TemporaryDirectory() as room, progress() as bars:
         data = Mnist.open(files, Path(room))
-        return [
-            run(one, data, epochs=epochs, watch=watcher(bars, one, min(epochs or one.spec.epochs, one.spec.epochs)))
-            for one in chosen
-        ]
+        for one in chosen:
+            total = min(epochs or one.spec.epochs, one.spec.epochs)
+            results.append([])
+            for seed in range(one.spec.seed, one.spec.seed + runs):
+                watch = watcher(bars, f"{one.name}, seed {seed}", total)
+                results[-1].append(run(one, data, epochs=epochs, seed=seed, watch=watch))
+    return results
 
 
-def table_of(results: list[Result]) -> Table:
+def table_of(results: list[Result], runs: int) -> Table:
     """Published beside measured."""
-    table = Table(box=box.SIMPLE_HEAD, title='M. Nielsen, "Neural Networks and Deep Learning": test accuracy in %')
-    table.add_column("experiment")
+    of = f", best of {runs} runs" if runs > 1 else ""
+    table = Table(box=box.SIMPLE_HEAD, title=f'M. Nielsen, "Neural Networks and Deep Learning": test accuracy in %{of}')
+    table.add_column("experiment", no_wrap=True)
     table.add_column("what")
-    for heading in ("published", "best epoch", "last", "epochs", "seconds"):
+    for heading in ("published", "best epoch", "last", "epochs", "seed", "seconds"):
         table.add_column(heading, justify="right")
-    table.add_column("verdict")
+    table.add_column("verdict", no_wrap=True)
     for result in results:
         table.add_row(
             result.experiment.name,
@@ -85,6 +90,7 @@ def table_of(results: list[Result]) -> Table:
             f"{result.best:.2f}",
             f"{result.last:.2f}",
             f"{len(result.accuracies)}",
+            f"{result.seed}",
             f"{result.seconds:,.0f}",
             f"[{'green' if result.reached else 'red'}]{verdict(result)}[/]",
         )
@@ -98,10 +104,11 @@ def verdict(result: Result) -> str:
     return f"within {MARGIN} ({result.gap:+.2f})" if result.reached else f"{-result.gap:.2f} short"
 
 
-def tell(results: list[Result]) -> dict[str, Any]:
+def tell(results: list[list[Result]]) -> dict[str, Any]:
     """Print the table; gives its part of the JSON."""
-    console.print(table_of(results))
-    for result in results:
+    told = [max(runs, key=lambda result: result.best) for runs in results]
+    console.print(table_of(told, len(results[0])))
+    for result in told:
         if result.experiment.remark:
             console.print(f"{result.experiment.name}: {result.experiment.remark}", style="dim")
     return {
@@ -110,10 +117,12 @@ def tell(results: list[Result]) -> dict[str, Any]:
             "best": result.best,
             "last": result.last,
             "epochs": len(result.accuracies),
+            "seed": result.seed,
             "seconds": round(result.seconds, 1),
             "reached": result.reached,
+            "best_of_seeds": {run.seed: run.best for run in runs},
         }
-        for result in results
+        for result, runs in zip(told, results, strict=True)
     }
 
 
@@ -160,6 +169,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="only the tasks of 1986 and the first five on MNIST")
     parser.add_argument("--only", metavar="NAME,...", help=f"some of: {', '.join(names)}")
     parser.add_argument("--epochs", type=int, help="stop the experiments on MNIST after so many epochs")
+    parser.add_argument("--runs", type=int, default=1, help="of so many seeds take the best, as the book does of three")
     parser.add_argument("--seeds", type=int, default=20, help="how many other seeds to try the tasks of 1986 with")
     parser.add_argument("--mnist", type=Path, default=folder(), help="the folder of MNIST's four files")
     asked = parser.parse_args()
@@ -176,7 +186,7 @@ def main() -> None:
     for task, (shown, others) in explored.items():
         report[task] = tell_task(task, shown, others)
     if chosen:
-        report |= tell(on_mnist(chosen, asked.mnist, asked.epochs))
+        report |= tell(on_mnist(chosen, asked.mnist, asked.epochs, asked.runs))
     print(json.dumps({"literature": report}))
 
 

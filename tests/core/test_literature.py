@@ -131,7 +131,7 @@ def test_the_truth_tables_are_named_rightly():
 
 def test_a_verdict_has_a_margin():
     experiment = Experiment("x", "", 97.0)
-    told = {best: verdict(Result(experiment, (90.0, best, 91.0), 1.0)) for best in (97.2, 97.0, 96.7, 96.69)}
+    told = {best: verdict(Result(experiment, 1, (90.0, best, 91.0), 1.0)) for best in (97.2, 97.0, 96.7, 96.69)}
     assert told == {
         97.2: "reached (+0.20)",
         97.0: "reached (+0.00)",
@@ -162,6 +162,7 @@ def test_the_command_ends_with_json():
     assert told["xor"]["as_published"]
     assert told["xor"]["seeds"] == 1
     assert 85 < told["quadratic-30"]["best"] < 95
+    assert list(told["quadratic-30"]["best_of_seeds"].values()) == [told["quadratic-30"]["best"]]
     assert "95.42" in done.stdout
 
 
