@@ -1,4 +1,4 @@
-/* exp, log, tanh and the like for vectors, within about one unit in the last place; NaN stays NaN.
+/* exp, log, tanh and the like for vectors, within a unit or two in the last place; NaN stays NaN.
 
    Argument reduction and Horner polynomials as in W. J. Cody, W. Waite, "Software Manual for the Elementary Functions"
    (1980). Written out here, because libraries differ in the last bit from version to version. */
@@ -78,24 +78,29 @@ INLINE vec vtanh(vec x) {
     return pick(x != x, x, with_sign_of(magnitude(y), x));
 }
 
-/* ln(m 2^e) = e ln 2 + 2 artanh((m - 1) / (m + 1)) with m in [sqrt(1/2), sqrt(2)). Zero gives -infinity. */
-INLINE vec vlog(vec x) {
-    vec y = x;
+/* x = m 2^e for positive numbers, with m in [sqrt(1/2), sqrt(2)). */
+INLINE vec mantissa(vec x, vec *e) {
     wvec tiny = x < (real)(MANTISSA == 52 ? 0x1p-1022 : 0x1p-126);
-    y = pick(tiny, y * (real)(MANTISSA == 52 ? 0x1p54 : 0x1p25), y);
-    wvec bits = (wvec)y;
-    wvec e = ((bits >> MANTISSA) & (2 * BIAS + 1)) - (BIAS - 1);
+    wvec bits = (wvec)pick(tiny, x * (real)(MANTISSA == 52 ? 0x1p54 : 0x1p25), x);
+    wvec exponent = ((bits >> MANTISSA) & (2 * BIAS + 1)) - (BIAS - 1) - (tiny & (MANTISSA == 52 ? 54 : 25));
     vec m = (vec)((bits & (((whole)1 << MANTISSA) - 1)) | ((wvec){} + ((whole)(BIAS - 1) << MANTISSA)));
-    wvec low = m < (real)0.7071067811865476;
-    m = pick(low, m + m, m);
-    e = e + low; /* true is -1 */
-    e = e - (tiny & (MANTISSA == 52 ? 54 : 25));
-    vec s = (m - 1) / (m + 1), z = s * s;
+    wvec low = m < (real)0.7071067811865476; /* true is -1 */
+    *e = __builtin_convertvector(exponent + low, vec);
+    return pick(low, m + m, m);
+}
+
+/* 2/3 + 2/5 z + 2/7 z^2 + ..., so that ln m = 2 s + s^3 times this for s = (m - 1) / (m + 1), z = s^2. */
+INLINE vec artanh_series(vec z) {
     vec sum = (vec){};
 #pragma clang loop unroll(full)
     for (int i = MANTISSA == 52 ? 21 : 9; i >= 3; i -= 2) sum = fma_(sum, z, all((real)(2.0 / i)));
-    vec f = __builtin_convertvector(e, vec);
-    vec r = fma_(f, all((real)LN2_HIGH), fma_(2 * s, all(1), fma_(sum * z, s, f * (real)LN2_LOW)));
+    return sum;
+}
+
+/* ln(m 2^e) = e ln 2 + 2 artanh((m - 1) / (m + 1)). Zero gives -infinity. */
+INLINE vec vlog(vec x) {
+    vec e, m = mantissa(x, &e), s = (m - 1) / (m + 1), z = s * s;
+    vec r = fma_(e, all((real)LN2_HIGH), fma_(2 * s, all(1), fma_(artanh_series(z) * z, s, e * (real)LN2_LOW)));
     r = pick(x == 0, all((real)-__builtin_inf()), r);
     r = pick(x == (real)__builtin_inf(), x, r);
     return pick((x != x) | (x < 0), all((real)__builtin_nan("")), r);

@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from core.compiled import convolutions, elementwise, norms, pools, rules, sequences
+from core.compiled import convolutions, elementwise, expressions, norms, pools, rules, sequences
 from core.compiled.library import Operation
 from core.compiled.program import Batch, Call, Part
 from core.compiled.rules import Site, Sparse, address, sparse_dense, sparse_dense_back
@@ -21,7 +21,15 @@ from core.network import Placed, pairs
 from core.random import Purpose, Random
 from core.workspace import Workspace
 
-RULES = {**rules.RULES, **elementwise.RULES, **convolutions.RULES, **sequences.RULES, **pools.RULES, **norms.RULES}
+RULES = {
+    **rules.RULES,
+    **elementwise.RULES,
+    **expressions.RULES,
+    **convolutions.RULES,
+    **pools.RULES,
+    **norms.RULES,
+    **sequences.RULES,
+}
 # What a dense layer applies to its own output: the derivatives of these follow from y alone.
 MERGED = {name: elementwise.KINDS[name] for name in ("sigmoid", "tanh", "relu", "softplus")}
 
