@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.compiled.build import summary
 from standalone.broker import PrivateBroker, find_server, socket_folder
 from standalone.child import Child
 from standalone.data_lock import DataLock
@@ -121,6 +122,7 @@ def _welcome(url: str, data: Path, broker: PrivateBroker | None, verbose: bool) 
             f"  data    {data}",
             f"  logs    {'here' if verbose else data / 'logs'}",
             f"  broker  {rings}",
+            f"  kernels {summary()}",
             "Ctrl-C stops it.",
         ]
     )

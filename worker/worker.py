@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from core.compiled import build
 from store.blobs import Blobs
 from store.claims import Claims
 from store.database import Database
@@ -69,6 +70,7 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -
     trainers = multiprocessing.get_context("forkserver")
     trainers.set_forkserver_preload(["worker.trainer"])
     forkserver.ensure_running()  # warm before the first job comes
+    kernels = find_kernels()
     draining, blobs = threading.Event(), Blobs(database, places.blobs, places.cache)
     bell = Doorbell(places.broker_url)
     workshop = Workshop(Claims(database), Datasets(database, blobs), blobs, settings, trainers, draining, bell)
@@ -78,7 +80,13 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -
     )
     thread = threading.Thread(target=rounds.run, args=(draining,), name="rounds", daemon=True)
     thread.start()
-    log.info("worker.ready", owner=crew.owner, concurrency=settings.concurrency, broker=bool(places.broker_url))
+    log.info(
+        "worker.ready",
+        owner=crew.owner,
+        concurrency=settings.concurrency,
+        broker=bool(places.broker_url),
+        kernels=kernels,
+    )
     if places.broker_url:
         app.run(app.make_app(places.broker_url, crew), settings.concurrency, draining, settings.log_level)
     else:
@@ -86,6 +94,18 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -
     draining.set()
     _wait_for_crew(crew)
     bell.close()
+
+
+def find_kernels() -> str:
+    """Which kernels compute here; they are compiled now where they are not yet and can be, so that no job waits."""
+    if build.missing():
+        log.info("kernels.compiling", hint="some seconds, once for each version of Nudge")
+        try:
+            build.build(build.variant() or "")
+        except build.CannotCompile as error:
+            log.warning("kernels.not_compiled", detail=str(error))
+            return "none compiled; NumPy computes, slower"
+    return build.summary()
 
 
 def _wait_for_signal() -> None:

@@ -84,6 +84,23 @@ def compiler() -> list[str] | None:
     return None
 
 
+def missing() -> bool:
+    """Whether there are kernels for this processor that can be compiled, and have not been."""
+    return variant() is not None and compiler() is not None and not all(map(find, DTYPES))
+
+
+def summary() -> str:
+    """Which kernels compute on this machine, in a few words for people; compiles nothing."""
+    found = variant()
+    if found is None:
+        return "none for this processor; NumPy computes, slower"
+    if all(map(find, DTYPES)):
+        return found
+    if missing():
+        return f"{found}, still to be compiled"
+    return "none compiled; NumPy computes, slower, until `make env` has compiled them"
+
+
 def build(wanted: str) -> list[Path]:
     """Compile the libraries of one variant; raises CannotCompile."""
     command = compiler()
