@@ -25,7 +25,7 @@ from benchmarks.literature.pictures import PICTURES
 from benchmarks.literature.tasks import TASKS, Learned, learn, structured
 from core.training import Chunk, Epoch
 
-console = Console(width=None if sys.stdout.isatty() else 120)
+console = Console(width=None if sys.stdout.isatty() else 140)
 aside = Console(stderr=True)
 
 PAPER = {"symmetry": "1,425 sweeps", "xor": "558 sweeps (with a direct connection)", "encoder": "-"}
@@ -61,7 +61,7 @@ def watcher(bars: Progress, name: str, epochs: int) -> Callable[[Chunk | Epoch],
 
 def on_mnist(chosen: list[Experiment], files: Path, epochs: int | None, runs: int) -> list[list[Result]]:
     """Run experiments one after the other, each with the seed of its spec, then with the seeds that follow."""
-    results = []
+    results: list[list[Result]] = []
     with TemporaryDirectory() as room, progress() as bars:
         data = Mnist.open(files, Path(room))
         for one in chosen:

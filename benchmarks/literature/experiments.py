@@ -132,6 +132,6 @@ def run(
         watch(moment)
         if isinstance(moment, Epoch):
             accuracy = moment.metrics["validation_accuracy"]
-            assert accuracy is not None
+            assert isinstance(accuracy, float)
             accuracies.append(round(100 * accuracy, 2))
     return Result(experiment, spec.seed, tuple(accuracies), perf_counter() - began)
