@@ -33,7 +33,8 @@ class Sigmoid(Layer):
 
 def sigmoid(x: Array, out: Array) -> Array:
     """1 / (1 + e^-x); x below -88 counts as -88, where float32 would overflow (y is 6e-39 there). NaN stays NaN."""
-    np.negative(x, out=out)
+    # Not np.negative: NumPy 2.4.6 writes wrong numbers from one column of four (float32) to another.
+    np.multiply(x, -1, out=out)
     np.minimum(out, 88, out=out)
     np.exp(out, out=out)
     out += 1

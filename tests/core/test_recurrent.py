@@ -6,6 +6,7 @@ import pytest
 from core.gradcheck import STEP
 from core.layers import GRU, LSTM, Dense, SimpleRNN
 from core.layers.layer import Misfit
+from core.layers.sigmoid import sigmoid
 from core.network import Network
 from core.workspace import Workspace
 
@@ -140,3 +141,14 @@ def test_weights_are_penalised_and_biases_are_not(kind):
         "layers.0.recurrent_weights",
         "layers.1.weights",
     }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", range(1, 10))
+def test_gates_between_others_are_what_they_are_alone(columns, dtype):
+    a = np.random.default_rng(0).normal(size=(20, columns)).astype(dtype)
+    for column in range(columns):
+        together = a.copy()
+        sigmoid(together[:, column], out=together[:, column])
+        alone = sigmoid(a[:, column].copy(), out=np.empty(20, dtype))
+        assert np.allclose(together[:, column], alone, rtol=1e-6)
