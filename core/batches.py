@@ -34,7 +34,7 @@ class Batches:
         self.x = room((rows, *shape), dtype)
         self.y = room((rows, width), dtype)
         self.mask: Array | None = None  # of the batch: (n, time), 1 for the steps that count
-        self._masks = room((rows, shape[0]), dtype) if masked and data.masks else None
+        self.masks = room((rows, shape[0]), dtype) if masked and data.masks else None  # `mask` is the first n of these
 
     def blank(self) -> Array:
         """One input (input_shape) of raw zeros, preprocessed."""
@@ -52,9 +52,7 @@ class Batches:
         # "clip" lets take write straight into raw; the indices are our own and in range.
         np.take(self._data.x, indices, axis=0, out=raw, mode="clip")
         self._preprocessing.apply(raw, x)
-        if self._masks is not None:
-            self.mask = self._masks[:n]
-            np.copyto(self.mask, self._data.mask(indices))
+        self.load_mask(indices)
         target = self._data.y[indices]
         if not self.classes:
             np.copyto(y, target.reshape(n, -1), casting="same_kind")
@@ -64,3 +62,9 @@ class Batches:
             y.fill(0)
             y[np.arange(n), target] = 1
         return x, y, target
+
+    def load_mask(self, indices: NDArray[np.int64]) -> None:
+        """The mask alone, where there is one."""
+        if self.masks is not None:
+            self.mask = self.masks[: len(indices)]
+            np.copyto(self.mask, self._data.mask(indices))

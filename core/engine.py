@@ -34,7 +34,7 @@ class Engine:
         memory: Mapping[str, Array],
     ) -> Step | CompiledStep:
         """What advances a run over `data`."""
-        library = load(spec.dtype) if self.compiled and not _masked(network, data) else None
+        library = load(spec.dtype) if self.compiled else None
         given = spec, data, preprocessing, network
         if library is None:
             return Step(*given, theta=theta, state=state, memory=memory)
@@ -52,16 +52,11 @@ class Engine:
         rows: int,
     ) -> Forward | CompiledForward:
         """What goes through `data` in evaluation mode."""
-        library = load(spec.dtype) if self.compiled and not _masked(network, data) else None
+        library = load(spec.dtype) if self.compiled else None
         given = spec, data, preprocessing, network
         if library is None:
             return Forward(*given, theta=theta, state=state, rows=rows)
         return CompiledForward(library, *given, theta=theta, state=state, rows=rows, sparse=self.sparse)
-
-
-def _masked(network: Network, data: Dataset) -> bool:
-    """Whether there are masks of sequences to be looked at, which the driver does not know yet."""
-    return network.masked and bool(data.masks)
 
 
 DEFAULT = Engine()

@@ -38,9 +38,11 @@ class Feed:
         dtype: str,
         augmentation: Callable[[Array], Augmentation] | None = None,
         sparse: Library | None = None,
+        masked: bool = False,
     ) -> None:
-        """`sparse`: the driver, where inputs that are mostly zero may be told by the others alone."""
-        self.batches = Batches(data, preprocessing, rows=rows, width=width, dtype=dtype)
+        """`sparse`: the driver, where inputs that are mostly zero may be told by the others alone. `masked`: whether
+        the network looks at masks."""
+        self.batches = Batches(data, preprocessing, rows=rows, width=width, dtype=dtype, masked=masked)
         self.x, self.targets = self.batches.x, self.batches.y
         self.labels = np.empty(rows, np.int32) if self.batches.classes else None
         self.sparse: Sparse | None = None
@@ -56,7 +58,7 @@ class Feed:
     def _parts(self) -> list[Part]:
         inputs, targets = self._inputs(), self._targets()
         if inputs is not None and self._augmentation is None:
-            return [inputs, targets]
+            return [inputs, targets] if self.batches.masks is None else [self._load_mask, inputs, targets]
 
         def load(batch: Batch) -> None:
             x, *_ = self.batches.load(batch.rows)
@@ -64,6 +66,9 @@ class Feed:
                 self._augmentation.apply(x, batch.rows, batch.epoch)
 
         return [load, targets]
+
+    def _load_mask(self, batch: Batch) -> None:
+        self.batches.load_mask(batch.rows)
 
     def _inputs(self) -> Operation | None:
         features = (prod(self._data.schema.input_shape),)

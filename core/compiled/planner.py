@@ -16,6 +16,7 @@ from core.compiled import convolutions, elementwise, expressions, norms, pools, 
 from core.compiled.library import Operation
 from core.compiled.program import Batch, Call, Part
 from core.compiled.rules import Site, Sparse, address, sparse_dense, sparse_dense_back
+from core.compiled.winners import Winners, group
 from core.layers.layer import Array, Context, Shape
 from core.network import Placed, pairs
 from core.random import Purpose, Random
@@ -37,22 +38,33 @@ MERGED = {name: elementwise.KINDS[name] for name in ("sigmoid", "tanh", "relu", 
 class Plan:
     """Writes the parts of forward, then those of backward"""
 
-    def __init__(self, workspace: Workspace, seed: int, sparse: Sparse | None = None) -> None:
+    def __init__(self, workspace: Workspace, seed: int, sparse: Sparse | None = None, mask: int = 0) -> None:
         self._sparse = sparse  # the inputs, for a first layer that is dense
+        self._mask = mask  # the address of the mask of the batch's sequences, or 0
         self._first = -1
         self._seed = seed
         self._workspace = workspace
         self._sites: dict[int, Site] = {}
         self._dtype = workspace.dtype
+        self._winners: dict[int, Winners] = {}  # by the number of their convolution
+        self._merged: set[int] = set()  # the layers that these do as well
 
     def forward(self, layers: Sequence[Placed], contexts: Sequence[Context], x: int) -> tuple[list[Part], int]:
         """The parts that compute the layers in a row for inputs at x, and the address of the last output."""
         parts: list[Part] = []
         for index, (at, ctx) in enumerate(zip(layers, contexts, strict=True)):
             behind = merges(layers, index)
-            y = x if _passes(at, ctx.training) else address(contexts[index + 1 if behind else index].y)
-            site = self._sites[at.number] = Site(at, ctx, x, y)
-            if at.layer.type == "residual":
+            found = group(layers, index)
+            last = index + (found.layers - 1 if found else int(behind is not None))
+            quiet = _passes(at, ctx.training) or at.number in self._merged
+            y = x if quiet else address(contexts[last].y)
+            site = self._sites[at.number] = Site(at, ctx, x, y, self._mask if at.timed else 0)
+            if found:
+                own = slice(index, last + 1)
+                self._winners[at.number] = Winners.of(found, site, layers[own], contexts[own])
+                self._merged |= {inside.number for inside in layers[index + 1 : last + 1]}
+                parts += self._winners[at.number].forward()
+            elif at.layer.type == "residual":
                 inside, through = self.forward(at.inner, ctx.inner, x)
                 parts += [*inside, Operation("add", (prod(at.input_shape),), (x, through, y))]
             elif x != y:  # else it was done with the layer before
@@ -75,7 +87,7 @@ class Plan:
         parts: list[Part] = []
         for at in reversed(layers[first:]):
             site = self._sites[at.number]
-            if _passes(at, site.ctx.training):
+            if _passes(at, site.ctx.training) or at.number in self._merged:
                 continue
             dx = address(site.ctx.dx)
             if at.layer.type == "residual":
@@ -83,6 +95,8 @@ class Plan:
                 parts += inside
                 if dx:
                     parts.append(Operation("add", (prod(at.input_shape),), (dy, through, dx)))
+            elif at.number in self._winners:
+                parts += self._winners[at.number].backward(dy)
             elif self._sparse is not None and at.number == self._first:
                 parts += sparse_dense_back(site, self._sparse, dy)
             elif at.layer.type in RULES:
@@ -105,6 +119,7 @@ class Plan:
             n = len(batch.rows)
             ctx = self._context(number, n)
             ctx.x = self.array(site.x, n, site.at.input_shape)
+            ctx.mask = self.array(site.mask, n, site.at.input_shape[:1]) if site.mask else None
             if layer.stochastic and ctx.training:
                 ctx.random = Random(self._seed, Purpose.LAYER, epoch=batch.epoch, step=batch.step, layer=number)
             layer.forward(ctx.x, ctx)
@@ -138,6 +153,8 @@ def silent(layers: Sequence[Placed], *, training: bool) -> frozenset[int]:
         numbers |= silent(at.inner, training=training)
         if merges(layers, index) or _passes(at, training):
             numbers.add(at.number)
+        if found := group(layers, index):
+            numbers |= {inside.number for inside in layers[index : index + found.layers - 1]}
     return frozenset(numbers)
 
 

@@ -99,8 +99,9 @@ class CompiledStep:
             if spec.augmentation
             else None,
             sparse=library if sparse and starts_dense(network.layers) else None,
+            masked=network.masked,
         )
-        plan = Plan(workspace, spec.seed, feed.sparse)
+        plan = Plan(workspace, spec.seed, feed.sparse, address(feed.batches.masks))
         forward, a = plan.forward(network.layers, workspace.contexts(rows), address(feed.x))
         costs = Costs(spec.loss, feed, a, dtype=spec.dtype)
         backward, _ = plan.backward(network.layers, address(costs.gradient), network.first_learned)
@@ -162,8 +163,9 @@ class CompiledForward:
             width=width,
             dtype=spec.dtype,
             sparse=library if sparse and starts_dense(network.layers) else None,
+            masked=network.masked,
         )
-        plan = Plan(workspace, spec.seed, feed.sparse)
+        plan = Plan(workspace, spec.seed, feed.sparse, address(feed.batches.masks))
         forward, a = plan.forward(network.layers, workspace.contexts(rows), address(feed.x))
         costs = Costs(spec.loss, feed, a, dtype=spec.dtype)
         parts: list[Part] = [*feed.parts, *forward, *costs.operations]
