@@ -12,7 +12,6 @@ from core.memory import room
 from core.metrics import Measured
 from core.network import Network
 from core.preprocessing import Preprocessing
-from core.random import Purpose, Random
 from core.schedules import rate_at
 from core.schema import ClassTarget
 from core.training_spec import TrainingSpec
@@ -54,6 +53,7 @@ class Run:
             self._begin(start)
 
         self.steps = -(-len(data) // spec.batch_size)
+        self._engine = engine
         self._stepper = engine.step(
             spec, data, self.preprocessing, self.network, theta=self.theta, state=self.state, memory=self.memory
         )
@@ -69,7 +69,7 @@ class Run:
 
     def shuffle(self) -> None:
         """Put the rows into the order of the running epoch."""
-        order = Random(self.spec.seed, Purpose.SHUFFLE, epoch=self.epoch).permutation(len(self._indices))
+        order = self._engine.shuffled(self.spec, self.epoch, len(self._indices))
         self._order = self._indices[order]
 
     def advance(self, steps: int) -> None:

@@ -78,6 +78,9 @@ class Library:
         for function, pointers in (self._starts, 1), (self._entries, 2):
             function.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * pointers]
             function.restype = None
+        self._permutation = library.nudge_permutation
+        words = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
+        self._permutation.argtypes, self._permutation.restype = [*words], None
         sizes = library.nudge_room, library.nudge_operation_size
         for function in sizes:
             function.argtypes, function.restype = [], ctypes.c_int64
@@ -89,6 +92,12 @@ class Library:
         if started := self._run(ctypes.byref(run)):
             raise MemoryError(f"Only {started} of {run.threads} threads could be started.")
         return int(run.failed)
+
+    def permutation(self, seed: int, purpose: int, epoch: int, count: int) -> NDArray[np.int64]:
+        """What `Random.permutation` gives."""
+        words, room = np.empty((2, count), np.int64)
+        self._permutation(seed, epoch, purpose << 24, count, words.ctypes.data, room.ctypes.data)
+        return words
 
     def sparse_starts(self, source: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Where the entries of each row begin among those of all rows, and in the end their number."""

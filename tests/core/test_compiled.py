@@ -18,6 +18,7 @@ from core.engine import Engine
 from core.layers import Embedding
 from core.losses import AnyLoss
 from core.optimizers import AnyOptimizer
+from core.random import Purpose, Random
 from core.schema import ClassTarget, DataSchema, RealTarget
 from core.training import Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
@@ -264,3 +265,10 @@ def test_a_library_is_known_by_the_hash_of_its_sources():
     found = build.find("float32")
     assert found is not None
     assert build.stamp() in found.name
+
+
+@settings(max_examples=60, deadline=None)
+@given(count=st.integers(1, 5000), seed=st.integers(0, 2**63 - 1), epoch=st.integers(0, 2**20))
+def test_the_driver_shuffles_alike(count, seed, epoch):
+    ours = library.load("float32").permutation(seed, Purpose.SHUFFLE, epoch, count)
+    assert np.array_equal(ours, Random(seed, Purpose.SHUFFLE, epoch=epoch).permutation(count))
