@@ -8,7 +8,7 @@
 #define PATCH_ROWS(wide) 8
 #else
 #define PART (LANES / 2)
-#define PATCH_ROWS(wide) (wide == 3 ? 4 : 6)
+#define PATCH_ROWS(wide) (wide == 3 ? 3 : 6)
 #endif
 #define MOST_PATCH_ROWS 8
 typedef real part __attribute__((vector_size(PART * sizeof(real))));
@@ -82,7 +82,9 @@ typedef struct {
     const int64_t *cells, *rows;      /* of each number of a patch: its place in the patch, and that of its row in W */
 } Sweep;
 
-static void sweep(const Sweep *s, const real *image, const real *panels, const real *b, real *y) {
+/* For the windows [from, to); the row of window `from` is put to the beginning of y where `moved`. */
+static void sweep(const Sweep *s, int64_t from, int64_t to, int moved, const real *image, const real *panels, const real *b, real *y) {
+    int64_t back = moved ? s->to[from] : 0;
     for (int64_t k = 0; !k || k < s->depth; k += DEPTH) {
         Tile tile = {.places = s->cells + k, .depth = least(DEPTH, s->depth - k), .more = k > 0};
         const real *panel = panels + s->panels;
@@ -90,11 +92,11 @@ static void sweep(const Sweep *s, const real *image, const real *panels, const r
         while (left) {
             int wide = panel_parts(left);
             tile.step = wide * PART, tile.right = panel + k * tile.step, tile.start = b ? b + s->y + j : 0;
-            for (int64_t w = 0; w < s->windows; w += PATCH_ROWS(wide)) {
+            for (int64_t w = from; w < to; w += PATCH_ROWS(wide)) {
                 for (int r = 0; r < PATCH_ROWS(wide); r++) { /* behind the last window, the last one again */
-                    int64_t window = least(w + r, s->windows - 1);
+                    int64_t window = least(w + r, to - 1);
                     tile.left[r] = image + s->x + s->at[window];
-                    tile.out[r] = y + s->y + s->to[window] + j;
+                    tile.out[r] = y + s->y + s->to[window] - back + j;
                 }
                 any_patch_tile(wide, &tile, s->columns - j);
             }
@@ -150,8 +152,10 @@ OPERATION(convolve) {
     for (int64_t i = mine.from; i < mine.to; i++) {
         const real *image = NUMBERS(0) + i * o->n[0];
         if (frame) image = framed(frame, image, NUMBERS(6) + (o->n[3] ? i : mine.from) * frame->size);
-        for (int64_t g = 0; g < o->n[2]; g++)
-            sweep((const Sweep *)o->p[4] + g, image, NUMBERS(1), NUMBERS(2), NUMBERS(3) + i * o->n[1]);
+        for (int64_t g = 0; g < o->n[2]; g++) {
+            const Sweep *s = (const Sweep *)o->p[4] + g;
+            sweep(s, 0, s->windows, 0, image, NUMBERS(1), NUMBERS(2), NUMBERS(3) + i * o->n[1]);
+        }
         activate(o->kind, NUMBERS(3), i * o->n[1], (i + 1) * o->n[1]);
     }
 }

@@ -20,6 +20,7 @@ from core.compiled.rules import Rule, Site, address
 from core.layers.conv1d import Conv1D
 from core.layers.conv2d import Conv2D
 from core.layers.windows import Sliding
+from core.network import Placed
 
 Places = NDArray[np.int64]
 
@@ -195,9 +196,9 @@ def _backward_tables(shape: Shape) -> Tables:
     return Tables.of(list(shape.backward()), shape.output().frame(), shape, back=True)
 
 
-def shape_of(site: Site) -> Shape:
+def shape_of(at: Placed) -> Shape:
     """The convolution at a place."""
-    layer, shape = site.at.layer, site.at.input_shape
+    layer, shape = at.layer, at.input_shape
     assert isinstance(layer, Conv1D | Conv2D)
     windows = layer.convolution(shape).windows
     channels = shape[-1] if isinstance(layer, Conv1D) or len(shape) == 3 else 1
@@ -210,7 +211,7 @@ def _sizes(shape: Shape) -> tuple[int, int]:
 
 
 def _forward(site: Site) -> list[Operation]:
-    shape = shape_of(site)
+    shape = shape_of(site.at)
     tables, (seen, _, packed) = _forward_tables(shape), site.ctx.scratch
     W, b = site.ctx.parameters
     table, panels = address(tables.sweeps), address(packed)
@@ -222,7 +223,7 @@ def _forward(site: Site) -> list[Operation]:
 
 
 def _backward(site: Site, dy: int) -> list[Operation]:
-    shape = shape_of(site)
+    shape = shape_of(site.at)
     x, y = _sizes(shape)
     tables, (seen, made, packed) = _forward_tables(shape), site.ctx.scratch
     (W, _), (dW, db) = site.ctx.parameters, site.ctx.gradients

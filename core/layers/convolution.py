@@ -73,11 +73,15 @@ class Convolution(NamedTuple):
         made = max(windows, framed) * filters
         cells = down.size * across.size
         inside, outside = channels // self.groups, filters // self.groups
-        packed = cells * self.groups * max(inside * _in_vectors(outside), outside * _in_vectors(inside))
+        runs, length = (down.size, across.size * inside) if across.dilation == 1 else (cells, inside)
+        packed = max(
+            cells * self.groups * max(inside * _in_vectors(outside), outside * _in_vectors(inside)),
+            filters * runs * _in_vectors(length),
+        )
         return {
-            "seen": Scratch((rows * seen + VECTOR,)),
+            "seen": Scratch((rows * (seen + VECTOR),)),
             "made": Scratch((rows * made + VECTOR,)),
-            "packed": Scratch((packed,)),
+            "packed": Scratch((packed + VECTOR,)),
         }
 
     def _split(self, a: Array) -> Array:

@@ -166,8 +166,9 @@ def test_operations_are_counted():
 def test_room_is_for_no_patches(k):
     """Beyond its output it takes images with their padding, and its weights as the compiled form reads them."""
     network = Network.trace([Conv2D(filters=8, kernel=k, padding="same")], (16, 16, 8))
-    numbers = 64 * (16**2 + 2 * (15 + k) ** 2) * 8 + k**2 * 8 * 16
-    assert numbers * 4 <= layout(network, 64, "float32", backward=True).bytes <= numbers * 4 + 4 * 64
+    images, weights = 64 * (16**2 + 2 * (15 + k) ** 2) * 8, k**2 * 8 * 16
+    bytes_ = layout(network, 64, "float32", backward=True).bytes
+    assert 4 * (images + weights) <= bytes_ <= 4 * 1.1 * (images + weights)
 
 
 @pytest.mark.parametrize(

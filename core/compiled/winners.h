@@ -1,0 +1,172 @@
+/* A convolution with the max pool behind it, and an activation that grows with its argument: core/compiled/winners.py.
+
+   Windows that compete stand side by side, `cells` for each output of the pool. What the convolution computes is never written
+   down; backward visits the winners alone, and of these only those with a gradient. */
+
+/* y = f(the largest of b + patch W over the windows of each output), and the number of the first that is so large.
+   n = numbers of an example of x, outputs of the pool, windows of each, whether every example keeps its frame, filters;
+   p = x, panels, b, y, sweep, frame or null, room for it, winners (uint8); kind is the activation */
+OPERATION(convolve_and_pool) {
+    int64_t outputs = o->n[1], cells = o->n[2], filters = o->n[4], together = most(1, least(outputs, PANELS / 2 / (cells * filters)));
+    const Frame *frame = o->p[5];
+    Share mine = share(batch->n, 1, t->part, t->parts);
+    for (int64_t i = mine.from; i < mine.to; i++) {
+        const real *image = NUMBERS(0) + i * o->n[0];
+        if (frame) image = framed(frame, image, NUMBERS(6) + (o->n[3] ? i : mine.from) * frame->size);
+        for (int64_t from = 0; from < outputs; from += together) {
+            int64_t to = least(from + together, outputs);
+            sweep(o->p[4], from * cells, to * cells, 1, image, NUMBERS(1), NUMBERS(2), t->room);
+            for (int64_t p = from; p < to; p++)
+                for (int64_t f = 0; f < filters; f += LANES) {
+                    const real *made = t->room + (p - from) * cells * filters + f;
+                    int64_t at = (i * outputs + p) * filters + f;
+                    vec best = load(made);
+                    wvec winner = {};
+                    for (int64_t cell = 1; cell < cells; cell++) outdo(&best, &winner, load(made + cell * filters), cell);
+                    store_some(NUMBERS(3) + at, best, filters - f);
+                    store_winners(o->p[7], at, 1, winner, filters - f);
+                }
+        }
+        activate(o->kind, NUMBERS(3), i * outputs * filters, (i + 1) * outputs * filters);
+    }
+}
+
+/* What backward adds up: gradients, each times a stretch of numbers that begins at its place. */
+typedef struct { int64_t place; real factor; } Term;
+
+/* out[r] (+)= the sum over the terms of factor left[r][place ...], for `rows` stretches of `wide` parts. */
+INLINE void add_terms(int rows, int wide, const Term *terms, int64_t count, const real *const *left, real *const *out, int more) {
+    part sum[6][12];
+    const real *from[6];
+    for (int r = 0; r < rows; r++) {
+        from[r] = left[r];
+        for (int v = 0; v < wide; v++) sum[r][v] = more ? load_part(out[r] + v * PART) : (part){};
+    }
+#pragma clang loop unroll(disable)
+    for (int64_t e = 0; e < count; e++) {
+        part factor = terms[e].factor - (part){};
+        int64_t place = terms[e].place;
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < wide; v++) sum[r][v] = __builtin_elementwise_fma(factor, load_part(from[r] + place + v * PART), sum[r][v]);
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < wide; v++) *(loose_part *)(out[r] + v * PART) = sum[r][v];
+}
+
+static void any_terms(int rows, int wide, const Term *terms, int64_t count, const real *const *left, real *const *out, int more) {
+#define CASE(r, w) case r * 16 + w: add_terms(r, w, terms, count, left, out, more); break;
+    switch (rows * 16 + wide) {
+        CASE(1, 1) CASE(1, 2) CASE(1, 3) CASE(1, 4) CASE(1, 5) CASE(1, 6) CASE(1, 7) CASE(1, 8) CASE(1, 9) CASE(1, 10) CASE(1, 11) CASE(1, 12)
+        CASE(2, 1) CASE(2, 2) CASE(2, 3) CASE(2, 4) CASE(2, 5) CASE(2, 6)
+        CASE(3, 1) CASE(3, 2) CASE(3, 3) CASE(3, 4) CASE(4, 1) CASE(4, 2) CASE(4, 3) CASE(5, 1) CASE(5, 2) CASE(6, 1) CASE(6, 2)
+    }
+#undef CASE
+}
+
+/* A patch is `count` runs of `length` neighbours in the image, run r from at[r] on; in rooms of their own, each begins with a part. */
+typedef struct { int64_t count, length; const int64_t *at; } Runs;
+
+INLINE int64_t run_room(const Runs *runs) { return parts_of(runs->length) * PART; }
+
+/* The same for all runs: as many at once as keep the sums in registers. `left_step`, `out_step` are from run to run, or the runs
+   of an image where it is null. */
+static void through_runs(const Runs *runs, const Term *terms, int64_t count, const real *left, int left_image, real *out, int out_image,
+                         int more) {
+    int64_t parts = parts_of(runs->length), pieces = (parts + 11) / 12, wide = (parts + pieces - 1) / pieces;
+    int64_t rows = pieces > 1 ? 1 : least(6, 12 / wide), room = run_room(runs);
+    for (int64_t run = 0; run < runs->count; run += rows)
+        for (int64_t v = 0; v < parts; v += wide) {
+            const real *lefts[6];
+            real *outs[6];
+            int64_t now = least(rows, runs->count - run);
+            for (int64_t r = 0; r < now; r++) {
+                lefts[r] = left + (left_image ? runs->at[run + r] : (run + r) * room) + v * PART;
+                outs[r] = out + (out_image ? runs->at[run + r] : (run + r) * room) + v * PART;
+            }
+            any_terms((int)now, (int)least(wide, parts - v), terms, count, lefts, outs, more);
+        }
+}
+
+#define TERMS_TOGETHER (PANELS / 16)
+
+/* dW = the sum of the winners' patches, each times its gradient; db = that of the gradients; split by filters.
+   n = numbers of an image, outputs, windows of each, filters; p = images, gradients of the outputs, winners, places of the windows,
+   runs, room for dW^T, dW, db, rows of W */
+OPERATION(winner_gradients) {
+    int64_t size = o->n[0], outputs = o->n[1], cells = o->n[2], filters = o->n[3];
+    const int64_t *at = o->p[3], *rows = o->p[8];
+    const uint8_t *winners = o->p[2];
+    const Runs *runs = o->p[4];
+    int64_t room = runs->count * run_room(runs), examples = most(1, least(8, TERMS_TOGETHER / outputs));
+    int64_t together = least(outputs, TERMS_TOGETHER);
+    Term *terms = (Term *)t->room;
+    Share mine = share(filters, 1, t->part, t->parts);
+    for (int64_t first = 0; first < batch->n; first += examples)
+        for (int64_t from = 0; from < outputs; from += together)
+            for (int64_t f = mine.from; f < mine.to; f++) {
+                int64_t count = 0;
+                for (int64_t i = first; i < least(first + examples, batch->n); i++)
+                    for (int64_t p = from; p < least(from + together, outputs); p++) {
+                        int64_t q = (i * outputs + p) * filters + f;
+                        real g = NUMBERS(1)[q];
+                        terms[count] = (Term){i * size + at[p * cells + winners[q]], g};
+                        count += g != 0;
+                    }
+                through_runs(runs, terms, count, NUMBERS(0), 1, NUMBERS(5) + f * room, 0, first || from);
+            }
+    for (int64_t f = mine.from; f < mine.to; f++)
+        for (int64_t run = 0; run < runs->count; run++)
+            for (int64_t q = 0; q < runs->length; q++)
+                NUMBERS(6)[rows[run * runs->length + q] + f] = NUMBERS(5)[f * room + run * run_room(runs) + q];
+    if (t->part == t->parts - 1) sum_rows(NUMBERS(1), batch->n * outputs, filters, 0, filters, NUMBERS(7));
+}
+
+/* W^T, run by run, zeros behind each. n = filters; p = W, runs, W^T, rows of W */
+OPERATION(pack_runs) {
+    const Runs *runs = o->p[1];
+    const int64_t *rows = o->p[3];
+    int64_t room = run_room(runs);
+    Share mine = share(o->n[0], 1, t->part, t->parts);
+    for (int64_t f = mine.from; f < mine.to; f++)
+        for (int64_t run = 0; run < runs->count; run++) {
+            real *to = NUMBERS(2) + (f * runs->count + run) * room;
+            memset(to, 0, (size_t)room * sizeof(real));
+            for (int64_t q = 0; q < runs->length; q++) to[q] = NUMBERS(0)[rows[run * runs->length + q] + f];
+        }
+}
+
+/* dx[q] = the sum of g W^T over the winners whose patches reach q.
+   n = numbers of an image, outputs, windows of each, filters, numbers of an example of x; p = room for images, gradients of the outputs,
+   winners, places of the windows, runs, W^T, dx, frame or null */
+OPERATION(winner_backward) {
+    int64_t size = o->n[0], outputs = o->n[1], cells = o->n[2], filters = o->n[3];
+    const int64_t *at = o->p[3];
+    const Runs *runs = o->p[4];
+    const Frame *frame = o->p[7];
+    int64_t room = runs->count * run_room(runs);
+    Term *terms = (Term *)t->room;
+    Share mine = share(batch->n, 1, t->part, t->parts);
+    real *image = NUMBERS(0) + mine.from * (size + LANES);
+    for (int64_t i = mine.from; i < mine.to; i++) {
+        memset(image, 0, (size_t)size * sizeof(real));
+        for (int64_t p = 0; p < outputs; p++) {
+            int64_t counts[256];
+            memset(counts, 0, (size_t)cells * sizeof *counts);
+            const real *g = NUMBERS(1) + (i * outputs + p) * filters;
+            const uint8_t *winners = (const uint8_t *)o->p[2] + (i * outputs + p) * filters;
+            for (int64_t f = 0; f < filters; f++) {
+                int64_t *count = counts + winners[f];
+                terms[winners[f] * filters + *count] = (Term){f * room, g[f]};
+                *count += g[f] != 0;
+            }
+            for (int64_t cell = 0; cell < cells; cell++)
+                if (counts[cell])
+                    through_runs(runs, terms + cell * filters, counts[cell], NUMBERS(5), 0, image + at[p * cells + cell], 1, 1);
+        }
+        real *dx = NUMBERS(6) + i * o->n[4];
+        if (!frame) memcpy(dx, image, (size_t)size * sizeof(real));
+        else
+            for (int64_t row = 0; row < frame->rows; row++)
+                memcpy(dx + row * frame->row, image + frame->above + row * frame->framed_row + frame->before, (size_t)frame->row * sizeof(real));
+    }
+}
