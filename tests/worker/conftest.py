@@ -32,7 +32,7 @@ from store.queue import Doorbell
 from store.records import JobRecord
 
 TENANT = "default"
-LONG = {"epochs": 1000, "checkpoints": {"every_epochs": 1, "keep": 2}}  # seconds, in which a test can interfere
+LONG = {"epochs": 600, "checkpoints": {"every_epochs": 1, "keep": 2}}  # seconds, in which a test can interfere
 
 
 class Plant:
