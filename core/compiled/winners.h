@@ -32,7 +32,7 @@ OPERATION(convolve_and_pool) {
 }
 
 /* What backward adds up: gradients, each times a stretch of numbers that begins at its place. */
-typedef struct { int64_t place; real factor; } Term;
+typedef struct { int32_t place; real factor; } Term;
 
 /* out[r] (+)= the sum over the terms of factor left[r][place ...], for `rows` stretches of `wide` parts. */
 INLINE void add_terms(int rows, int wide, const Term *terms, int64_t count, const real *const *left, real *const *out, int more) {
@@ -68,26 +68,31 @@ typedef struct { int64_t count, length; const int64_t *at; } Runs;
 
 INLINE int64_t run_room(const Runs *runs) { return parts_of(runs->length) * PART; }
 
-/* The same for all runs: as many at once as keep the sums in registers. `left_step`, `out_step` are from run to run, or the runs
-   of an image where it is null. */
-static void through_runs(const Runs *runs, const Term *terms, int64_t count, const real *left, int left_image, real *out, int out_image,
-                         int more) {
+/* How many runs, and how many parts of each, are worked on at a time: as many as keep the sums in registers. */
+typedef struct { int64_t runs, wide; } Pace;
+INLINE Pace pace(const Runs *runs) {
     int64_t parts = parts_of(runs->length), pieces = (parts + 11) / 12, wide = (parts + pieces - 1) / pieces;
-    int64_t rows = pieces > 1 ? 1 : least(6, 12 / wide), room = run_room(runs);
-    for (int64_t run = 0; run < runs->count; run += rows)
-        for (int64_t v = 0; v < parts; v += wide) {
-            const real *lefts[6];
-            real *outs[6];
-            int64_t now = least(rows, runs->count - run);
-            for (int64_t r = 0; r < now; r++) {
-                lefts[r] = left + (left_image ? runs->at[run + r] : (run + r) * room) + v * PART;
-                outs[r] = out + (out_image ? runs->at[run + r] : (run + r) * room) + v * PART;
-            }
-            any_terms((int)now, (int)least(wide, parts - v), terms, count, lefts, outs, more);
-        }
+    return (Pace){pieces > 1 ? 1 : least(6, 12 / wide), wide};
 }
 
+/* out (+)= the sum over the terms, for parts [v, v + wide) of the runs from `run` on. Of `left` and `out`, one is an image and the
+   other a room. */
+INLINE void through_runs(const Runs *runs, Pace pace, int64_t run, int64_t v, const Term *terms, int64_t count, const real *left, real *out,
+                         int to_image, int more) {
+    int64_t room = run_room(runs), now = least(pace.runs, runs->count - run);
+    const real *lefts[6];
+    real *outs[6];
+    for (int64_t r = 0; r < now; r++) {
+        int64_t in_image = runs->at[run + r] + v * PART, in_room = (run + r) * room + v * PART;
+        lefts[r] = left + (to_image ? in_room : in_image);
+        outs[r] = out + (to_image ? in_image : in_room);
+    }
+    any_terms((int)now, (int)least(pace.wide, parts_of(runs->length) - v), terms, count, lefts, outs, more);
+}
+#define EACH_RUN(runs, pace) for (int64_t run = 0; run < runs->count; run += pace.runs) for (int64_t v = 0; v < parts_of(runs->length); v += pace.wide)
+
 #define TERMS_TOGETHER (PANELS / 16)
+#define NUMBERS_NEAR 6144 /* of images, that stay in the nearest cache */
 
 /* dW = the sum of the winners' patches, each times its gradient; db = that of the gradients; split by filters.
    n = numbers of an image, outputs, windows of each, filters; p = images, gradients of the outputs, winners, places of the windows,
@@ -97,9 +102,10 @@ OPERATION(winner_gradients) {
     const int64_t *at = o->p[3], *rows = o->p[8];
     const uint8_t *winners = o->p[2];
     const Runs *runs = o->p[4];
-    int64_t room = runs->count * run_room(runs), examples = most(1, least(8, TERMS_TOGETHER / outputs));
+    int64_t room = runs->count * run_room(runs), examples = most(1, least(NUMBERS_NEAR / size, TERMS_TOGETHER / outputs));
     int64_t together = least(outputs, TERMS_TOGETHER);
     Term *terms = (Term *)t->room;
+    Pace steps = pace(runs);
     Share mine = share(filters, 1, t->part, t->parts);
     for (int64_t first = 0; first < batch->n; first += examples)
         for (int64_t from = 0; from < outputs; from += together)
@@ -109,10 +115,11 @@ OPERATION(winner_gradients) {
                     for (int64_t p = from; p < least(from + together, outputs); p++) {
                         int64_t q = (i * outputs + p) * filters + f;
                         real g = NUMBERS(1)[q];
-                        terms[count] = (Term){i * size + at[p * cells + winners[q]], g};
+                        terms[count] = (Term){(int32_t)((i - first) * size + at[p * cells + winners[q]]), g};
                         count += g != 0;
                     }
-                through_runs(runs, terms, count, NUMBERS(0), 1, NUMBERS(5) + f * room, 0, first || from);
+                EACH_RUN(runs, steps)
+                    through_runs(runs, steps, run, v, terms, count, NUMBERS(0) + first * size, NUMBERS(5) + f * room, 0, first || from);
             }
     for (int64_t f = mine.from; f < mine.to; f++)
         for (int64_t run = 0; run < runs->count; run++)
@@ -135,6 +142,9 @@ OPERATION(pack_runs) {
         }
 }
 
+/* The terms of one window that won. */
+typedef struct { int64_t first, count, at; } Winning;
+
 /* dx[q] = the sum of g W^T over the winners whose patches reach q.
    n = numbers of an image, outputs, windows of each, filters, numbers of an example of x; p = room for images, gradients of the outputs,
    winners, places of the windows, runs, W^T, dx, frame or null */
@@ -143,25 +153,34 @@ OPERATION(winner_backward) {
     const int64_t *at = o->p[3];
     const Runs *runs = o->p[4];
     const Frame *frame = o->p[7];
-    int64_t room = runs->count * run_room(runs);
-    Term *terms = (Term *)t->room;
+    int64_t room = runs->count * run_room(runs), together = most(1, TERMS_TOGETHER / filters - cells);
+    Term *apart = (Term *)t->room, *terms = apart + cells * filters;
+    Winning *list = (Winning *)(t->room + PANELS / 2);
+    Pace steps = pace(runs);
     Share mine = share(batch->n, 1, t->part, t->parts);
     real *image = NUMBERS(0) + mine.from * (size + LANES);
     for (int64_t i = mine.from; i < mine.to; i++) {
         memset(image, 0, (size_t)size * sizeof(real));
-        for (int64_t p = 0; p < outputs; p++) {
-            int64_t counts[256];
-            memset(counts, 0, (size_t)cells * sizeof *counts);
-            const real *g = NUMBERS(1) + (i * outputs + p) * filters;
-            const uint8_t *winners = (const uint8_t *)o->p[2] + (i * outputs + p) * filters;
-            for (int64_t f = 0; f < filters; f++) {
-                int64_t *count = counts + winners[f];
-                terms[winners[f] * filters + *count] = (Term){f * room, g[f]};
-                *count += g[f] != 0;
+        for (int64_t from = 0; from < outputs; from += together) {
+            int64_t windows = 0, end = 0;
+            for (int64_t p = from; p < least(from + together, outputs); p++) {
+                int64_t counts[256], first = (i * outputs + p) * filters;
+                memset(counts, 0, (size_t)cells * sizeof *counts);
+                for (int64_t f = 0; f < filters; f++) {
+                    int64_t winner = ((const uint8_t *)o->p[2])[first + f];
+                    real g = NUMBERS(1)[first + f];
+                    apart[winner * filters + counts[winner]] = (Term){(int32_t)(f * room), g};
+                    counts[winner] += g != 0;
+                }
+                for (int64_t cell = 0; cell < cells; end += counts[cell++]) {
+                    if (!counts[cell]) continue;
+                    list[windows++] = (Winning){end, counts[cell], at[p * cells + cell]};
+                    memcpy(terms + end, apart + cell * filters, (size_t)counts[cell] * sizeof *terms);
+                }
             }
-            for (int64_t cell = 0; cell < cells; cell++)
-                if (counts[cell])
-                    through_runs(runs, terms + cell * filters, counts[cell], NUMBERS(5), 0, image + at[p * cells + cell], 1, 1);
+            EACH_RUN(runs, steps)
+                for (int64_t w = 0; w < windows; w++)
+                    through_runs(runs, steps, run, v, terms + list[w].first, list[w].count, NUMBERS(5), image + list[w].at, 1, 1);
         }
         real *dx = NUMBERS(6) + i * o->n[4];
         if (!frame) memcpy(dx, image, (size_t)size * sizeof(real));
