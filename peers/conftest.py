@@ -43,9 +43,7 @@ def pytest_terminal_summary() -> None:
     """The table."""
     console = Console(width=150)
     for kind in dict.fromkeys(kind for kind, _, _ in _largest):
-        table = Table(
-            title=f"{kind}: largest difference of a weight from PyTorch {torch.__version__} after {STEPS} steps"
-        )
+        table = Table(title=f"{kind}: largest difference", title_justify="left")
         for heading in ("", "float64", "float32", "held against", "convention"):
             table.add_column(heading)
         for type_ in dict.fromkeys(t for k, t, _ in _largest if k == kind):
