@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from core.augmentation import AnyAugmentation
+from core.compiled.library import CODES
 from core.initializers import AnyInitializer
 from core.layers import AnyLayer
 from core.losses import AnyLoss
@@ -230,3 +231,11 @@ def test_links_lead_somewhere() -> None:
             if anchor:
                 heads = re.findall(r"^#+ (.+)$", target.read_text("utf-8"), re.MULTILINE)
                 assert anchor in {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}, anchor
+
+
+def test_the_table_of_a_step_is_made_of_operations_that_exist() -> None:
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    table = [row["operations"] for row in rows(page) if "operations" in row]
+    named = set(re.findall(r"`(\w+)`", " ".join(table)))
+    assert len(table) == 6
+    assert named <= set(CODES)
