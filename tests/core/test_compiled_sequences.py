@@ -71,6 +71,14 @@ def test_more_units_than_a_panel_is_deep():
     assert_equal(spec, dataset((3, 2), dtype="float64"))
 
 
+@over_types
+def test_formulas_of_several_blocks(dtype):
+    formula = {"type": "expression", "expression": "a * x ** 3 + exp(-b * x * x)", "parameters": {"a": 0.1, "b": 0.5}}
+    data = dataset((7, 30), dtype="float64")
+    assert_equal(spec_of([formula, FLATTEN, DENSE], dtype=dtype), data)
+    assert_equal(spec_of([{"type": "layer_norm"}, formula, FLATTEN, DENSE], dtype=dtype), data)
+
+
 ACTIVATION = st.sampled_from(["leaky_relu", "elu", "gelu", "silu", "softplus", "softmax"]).map(lambda n: {"type": n})
 FORMULA = {"type": "expression", "expression": "tanh(a * x) + sin(x) / 2 + b * x", "parameters": {"a": 0.7, "b": 0.2}}
 BLOCK = st.one_of(
