@@ -88,6 +88,13 @@ def compare(spec: TrainingSpec, data: Dataset, dtype: str, *, compiled: bool = T
     return Distance(float(difference.max(initial=0)), float(np.linalg.norm(difference)) / max(way, 1e-300))
 
 
+def sensitivity(spec: TrainingSpec, data: Dataset, dtype: str) -> float:
+    """How far PyTorch in float64 moves away from itself when it begins a few roundings of `dtype` aside: the largest
+    difference of a weight. Where this is much, as in chaos, two exact programs need not agree."""
+    aside = 8 * float(np.finfo(dtype).eps)
+    return float(np.abs(_theirs(spec, data) - _theirs(spec, data, aside)).max(initial=0))
+
+
 def _ours(spec: TrainingSpec, data: Dataset, compiled: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     network = Network.trace(spec.network.layers, data.schema.input_shape)
     start = network.allocate("float64")
@@ -102,11 +109,12 @@ def _ours(spec: TrainingSpec, data: Dataset, compiled: bool) -> tuple[NDArray[np
     return np.concatenate(start), np.concatenate([theta, state])
 
 
-def _theirs(spec: TrainingSpec, data: Dataset) -> NDArray[np.float64]:
+def _theirs(spec: TrainingSpec, data: Dataset, aside: float = 0.0) -> NDArray[np.float64]:
     network = Network.trace(spec.network.layers, data.schema.input_shape)
     twin = TwinNetwork(network, "float64")
     theta, state = network.allocate("float64")
     network.draw(spec.seed, theta, state)
+    theta *= 1 + aside * np.random.default_rng(0).choice([-1.0, 1.0], theta.shape)
     twin.load(theta, state)
     twin.train()
     owned = [(_owner(tensor), piece.variable.penalised) for piece, tensor in twin.learned()]

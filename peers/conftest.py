@@ -11,9 +11,8 @@ from rich.table import Table
 from peers.comparison import STEPS, Distance
 from peers.conventions import LAYERS, LOSSES, OPTIMIZERS
 
-# In float64 everything agrees to this, absolute. In float32 the rounding of one number is 6e-8 of it.
-FLOAT64 = 1e-9
-FLOAT32 = 1e-5  # largest difference of a weight, absolute
+# Largest absolute difference of a weight or a running value; the rounding of one number is 1e-16 or 6e-8 of it.
+BOUNDS = {"float64": 1e-9, "float32": 1e-5}
 
 Hold = Callable[[str, str, str, Distance], None]
 _KINDS = {"layer": LAYERS, "loss": LOSSES, "optimizer": OPTIMIZERS}
@@ -34,7 +33,7 @@ def hold() -> Iterator[Hold]:
     def hold(kind: str, type_: str, dtype: str, distance: Distance) -> None:
         key = kind, type_, dtype
         _largest[key] = float(np.fmax(_largest.get(key, 0.0), distance.largest))
-        assert distance.largest <= (FLOAT64 if dtype == "float64" else FLOAT32), f"{kind} {type_} {dtype}: {distance}"
+        assert distance.largest <= BOUNDS[dtype], f"{kind} {type_} {dtype}: {distance}"
 
     return hold
 
@@ -54,5 +53,5 @@ def pytest_terminal_summary() -> None:
     if _largest:
         console.print(
             f"Largest absolute difference of a weight or a running value after {STEPS} steps from PyTorch "
-            f"{torch.__version__} in float64; bounds: float64 {FLOAT64:.0e}, float32 {FLOAT32:.0e}."
+            f"{torch.__version__} in float64; bounds: float64 {BOUNDS['float64']:.0e}, float32 {BOUNDS['float32']:.0e}."
         )

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.run import Diverged
-from peers.comparison import compare, dataset, training
-from peers.conftest import Hold
+from peers.comparison import compare, dataset, sensitivity, training
+from peers.conftest import BOUNDS, Hold
 
 Layers = list[dict[str, Any]]
 ACTIVATIONS = ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "softmax"]
@@ -125,6 +124,8 @@ ADAPTIVE = [{"type": type_, "epsilon": 1e-4} for type_ in ("rmsprop", "adagrad",
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_random_stacks(dtype: str, hold: Hold) -> None:
+    compared, sensitive = [], []
+
     @SETTINGS
     @given(
         stacks(),
@@ -142,12 +143,14 @@ def test_random_stacks(dtype: str, hold: Hold) -> None:
     ) -> None:
         (shape, layers), (told, classes) = stack, loss
         tail = [{"type": "flatten"}, {"type": "dense", "units": classes or 2}]
-        optimizer = optimizer | {"learning_rate": rate}
-        spec = training([*layers, *tail], loss=told, optimizer=optimizer, **restraint)
-        try:
-            distance = compare(spec, dataset(shape, classes=classes), dtype)
-        except Diverged:
+        spec = training([*layers, *tail], loss=told, optimizer=optimizer | {"learning_rate": rate}, **restraint)
+        data = dataset(shape, classes=classes)
+        # A layer norm over two numbers, for one, is nearly a step: there PyTorch does not agree with itself either.
+        if not sensitivity(spec, data, dtype) <= BOUNDS[dtype] / 2:
+            sensitive.append(spec)
             return
-        hold("stack", "random", dtype, distance)
+        hold("stack", "random", dtype, compare(spec, data, dtype))
+        compared.append(spec)
 
     same()
+    assert len(compared) > 2 * len(sensitive)
