@@ -82,11 +82,15 @@ typedef struct {
     const int64_t *cells, *rows;      /* of each number of a patch: its place in the patch, and that of its row in W */
 } Sweep;
 
+#define PATCH_DEPTH 320 /* numbers of a patch, for which a panel stays near */
+
 /* For the windows [from, to); the row of window `from` is put to the beginning of y where `moved`. */
 static void sweep(const Sweep *s, int64_t from, int64_t to, int moved, const real *image, const real *panels, const real *b, real *y) {
     int64_t back = moved ? s->to[from] : 0;
-    for (int64_t k = 0; !k || k < s->depth; k += DEPTH) {
-        Tile tile = {.places = s->cells + k, .depth = least(DEPTH, s->depth - k), .more = k > 0};
+    int64_t pieces = most(1, (s->depth + PATCH_DEPTH - 1) / PATCH_DEPTH), deep = (s->depth + pieces - 1) / pieces;
+    for (int64_t piece = 0; piece < pieces; piece++) {
+        int64_t k = piece * deep;
+        Tile tile = {.places = s->cells + k, .depth = least(deep, s->depth - k), .more = k > 0};
         const real *panel = panels + s->panels;
         int64_t left = parts_of(s->columns), j = 0;
         while (left) {
@@ -160,7 +164,7 @@ OPERATION(convolve) {
     }
 }
 
-#define GRADIENT_WINDOWS 128 /* of which dy stays near while dW is gone through */
+#define GRADIENT_WINDOWS 256 /* of which dy stays near while dW is gone through */
 
 /* dW[k] += sum of patch[k] dy over GRADIENT_WINDOWS windows from w on, for this thread's numbers k of a patch. */
 static void sweep_gradient(const Sweep *s, const real *image, const real *dy, int64_t filters, int64_t w, Share mine, real *dW, int first) {

@@ -1,7 +1,8 @@
 """The plan of a network: the operations of its layers, its loss and its optimizer, over the arrays of a workspace.
 
-Neighbours are merged where that saves work: a dense layer applies the activation behind it, and a first dense layer
-skips the zeros of inputs that are mostly zero. The plan follows from the spec and the data alone, never from a clock.
+Neighbours are merged where that saves work: a layer applies the activation behind it, a convolution the max pool, and a
+first dense layer skips the zeros of inputs that are mostly zero. The plan follows from the spec and the data alone,
+never from a clock.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ RULES = {
     **norms.RULES,
     **sequences.RULES,
 }
-# What a dense layer applies to its own output: the derivatives of these follow from y alone.
+# What these layers apply to their own output: activations whose derivatives follow from y alone.
+APPLYING = ("dense", "conv1d", "conv2d", "batch_norm", "layer_norm")
 MERGED = {name: elementwise.KINDS[name] for name in ("sigmoid", "tanh", "relu", "softplus")}
 
 
@@ -141,9 +143,9 @@ class Plan:
 
 
 def merges(layers: Sequence[Placed], index: int) -> str | None:
-    """The type of the activation behind a dense layer, which it applies while its outputs are still near; or None."""
+    """The type of the activation behind a layer, which that applies while its outputs are still near; or None."""
     behind = layers[index + 1].layer.type if index + 1 < len(layers) else ""
-    return behind if layers[index].layer.type == "dense" and behind in MERGED else None
+    return behind if layers[index].layer.type in APPLYING and behind in MERGED else None
 
 
 def silent(layers: Sequence[Placed], *, training: bool) -> frozenset[int]:
