@@ -16,13 +16,12 @@ from benchmarks.datasets import ROOT
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "nudge": {},
     "nudge_dense": {},
-    "nudge_mkl": {"NUDGE_BLAS": "mkl"},
     "torch": {},
     "jax_scan": {"JAX_PLATFORMS": "cpu"},
     "sklearn": {},
     "products": {},
 }
-OURS = ("nudge", "nudge_dense", "nudge_mkl")
+OURS = ("nudge", "nudge_dense")
 PEERS = ("torch", "jax_scan", "sklearn")
 LIMIT = "products"
 PATIENCE_S = 600.0
@@ -33,7 +32,7 @@ class Contestant:
 
     def __init__(self, name: str, cores: Sequence[int], threads: int) -> None:
         self.name = name
-        environment = {k: v for k, v in os.environ.items() if k != "NUDGE_BLAS"}
+        environment = dict(os.environ)
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             environment[variable] = str(threads)
         if threads == 1:

@@ -29,7 +29,7 @@ class Workload:
     rows: int
     data: str = "mnist"
     bound: float = 1e-4  # how far float32 weights may be apart after the checked steps, as a share of their way
-    contenders: tuple[str, ...] = field(default=("nudge", "nudge_dense", "nudge_mkl", "torch", "jax_scan", "sklearn"))
+    contenders: tuple[str, ...] = field(default=("nudge", "nudge_dense", "torch", "jax_scan", "sklearn"))
 
     def spec(self, *, threads: int, epochs: int, dtype: str = "float32") -> TrainingSpec:
         """The same in our words."""
@@ -115,8 +115,8 @@ DROPPED = [
     {"type": "dropout", "rate": 0.2},
     {"type": "dense", "units": 10},
 ]
-DEEP = ("nudge", "nudge_dense", "nudge_mkl", "torch", "jax_scan")
-EAGER = ("nudge", "nudge_mkl", "torch")
+DEEP = ("nudge", "nudge_dense", "torch", "jax_scan")
+EAGER = ("nudge", "torch")
 
 WORKLOADS = [
     Workload(

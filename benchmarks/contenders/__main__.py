@@ -18,7 +18,6 @@ from typing import Any, TextIO
 CLASSES = {
     "nudge": "benchmarks.contenders.nudge:Nudge",
     "nudge_dense": "benchmarks.contenders.nudge:Dense",
-    "nudge_mkl": "benchmarks.contenders.nudge:Nudge",
     "torch": "benchmarks.contenders.torch_eager:TorchEager",
     "jax_scan": "benchmarks.contenders.jax_scan:JaxScan",
     "sklearn": "benchmarks.contenders.scikit_learn:ScikitLearn",
@@ -44,7 +43,7 @@ class Contender:
         theta = self._of(workload).weights(dtype)
         if theta is not None:
             np.save(path, theta)
-        return {"comparable": theta is not None, "libraries": _libraries()}
+        return {"comparable": theta is not None}
 
     def prepare(self, workload: str) -> dict[str, Any]:
         """Compile and warm up."""
@@ -69,13 +68,6 @@ class Contender:
         from benchmarks.workloads import BY_NAME
 
         return self.make(BY_NAME[workload], self.threads)
-
-
-def _libraries() -> list[str]:
-    """The libraries for linear algebra that this process has loaded."""
-    from threadpoolctl import threadpool_info
-
-    return sorted({library["internal_api"] for library in threadpool_info()})
 
 
 def serve(contender: Contender, answers: TextIO) -> None:
