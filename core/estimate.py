@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import prod
 
-import numpy as np
-
-from core.augmentation import augmentation_bytes
 from core.categories import check_scale
+from core.compiled.build import find
 from core.data import validation_rows
+from core.footprint import Footprint
 from core.layers.layer import Layer, Misfit
-from core.masks import check_masks, mask_bytes
+from core.masks import check_masks
 from core.network import Network, Placed
 from core.schema import ClassTarget, DataSchema, class_key
 from core.spec import Finding, Spec, SpecError
 from core.training_spec import TrainingSpec, ValidationDataset, ValidationFraction
-from core.workspace import evaluation_rows, layout
 
 _COUNTABLE = 2**62
 _MEMORY = 2**50  # a petabyte: beyond it the sizes are a mistake, whatever the machine
@@ -25,7 +22,8 @@ _MEMORY = 2**50  # a petabyte: beyond it the sizes are a mistake, whatever the m
 class Estimate(Spec):
     """The number of parameters, floating-point operations per epoch, and bytes of memory at the peak.
 
-    Memory-mapped data are not in it: the kernel may drop their pages at any time.
+    The peak is that of a trainer beyond its bare process, with one checkpoint on its way to the worker. Memory-mapped
+    data are not in it: the kernel may drop their pages at any time.
     """
 
     parameters: int
@@ -204,41 +202,18 @@ def _validation(
 
 
 def _estimate(spec: TrainingSpec, network: Network, schema: DataSchema, validation: DataSchema | None) -> Estimate:
-    itemsize = np.dtype(spec.dtype).itemsize
     rows = training_rows(spec, schema.rows)
     validated = 0 if spec.validation is None else schema.rows - rows
-    if isinstance(spec.validation, ValidationDataset) and validation is not None:
-        validated = validation.rows
-    vectors = 2 + len(spec.optimizer.memory())  # theta and gradient
-    resting = network.size * (1 + len(spec.optimizer.memory())) * itemsize
-    memory = network.size * vectors * itemsize + 2 * network.state_size * itemsize
-    memory += layout(network, spec.batch_size, spec.dtype, backward=True).bytes
-    memory += _batch_bytes(spec, schema, network, spec.batch_size)
-    if validated:
-        batch = min(evaluation_rows(network, spec.dtype), validated)
-        memory += layout(network, batch, spec.dtype, backward=False).bytes
-        memory += _batch_bytes(spec, validation or schema, network, batch)
-        memory += sum(8 * prod(metric.room(schema.target.width)) for metric in spec.metrics)
-    memory += augmentation_bytes(spec.augmentation, schema.input_shape)
-    if spec.preprocessing.scale == "standard":
-        memory += 8 * prod(schema.input_shape) * 8
-    # The order of the rows with its shuffle; a checkpoint while it becomes bytes; what NumPy takes in passing.
-    memory += 40 * rows + 16 * validated + 3 * resting + 4 * 2**20
-    # The first values are drawn before the rest is needed.
-    drawn = (prod(v.shape) * v.initializer.drawing_bytes for v in (piece.variable for piece in network.parameters()))
-    memory = max(memory, resting + max(drawn, default=0) + 40 * rows + 4 * 2**20)
+    other = validation if isinstance(spec.validation, ValidationDataset) else None
+    if other is not None:
+        validated = other.rows
+    # Where nothing has been compiled NumPy may do the work, which takes more.
+    footprint = Footprint(
+        spec, network, schema, other, rows=rows, validated=validated, compiled=find(spec.dtype) is not None
+    )
     forward = network.flops
     return Estimate(
         parameters=network.size,
         flops_per_epoch=3 * forward * rows + forward * validated,
-        memory_bytes=memory,
+        memory_bytes=footprint.peak,
     )
-
-
-def _batch_bytes(spec: TrainingSpec, schema: DataSchema, network: Network, rows: int) -> int:
-    itemsize = np.dtype(spec.dtype).itemsize
-    raw = np.dtype(schema.input_dtype).itemsize
-    exact = raw if schema.input_dtype == "float64" else 0
-    inputs, outputs = prod(schema.input_shape), prod(network.output_shape)
-    masks = mask_bytes(network, schema, itemsize)
-    return rows * (inputs * (raw + exact + itemsize) + outputs * 5 * itemsize + masks + 32)

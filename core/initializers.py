@@ -144,7 +144,7 @@ class Orthogonal(Initializer):
     """
 
     type: Literal["orthogonal"] = "orthogonal"
-    drawing_bytes: ClassVar[int] = 34
+    drawing_bytes: ClassVar[int] = 37
     gain: PositiveNumber = 1.0
 
     def draw(self, random: Random, shape: Shape, fan_in: int, fan_out: int) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from core.checkpoint import Checkpoint, CheckpointMismatch
 from core.data import Dataset
 from core.engine import Engine
-from core.memory import room
+from core.memory import give_back, room
 from core.metrics import Measured
 from core.network import Network
 from core.preprocessing import Preprocessing
@@ -35,6 +35,7 @@ class Run:
     def __init__(
         self, spec: TrainingSpec, data: Dataset, resume: Checkpoint | None, start: Checkpoint | None, engine: Engine
     ) -> None:
+        give_back()
         self.spec = spec
         self.data = data
         self.network = Network.trace(spec.network.layers, data.schema.input_shape)
@@ -69,6 +70,7 @@ class Run:
 
     def shuffle(self) -> None:
         """Put the rows into the order of the running epoch."""
+        self._order = self._indices[:0]  # so that the old order is gone before the new one is made
         order = self._engine.shuffled(self.spec, self.epoch, len(self._indices))
         self._order = self._indices[order]
 

@@ -42,8 +42,10 @@ def layout(
     backward: bool,
     input_gradient: bool = False,
     silent: frozenset[int] = frozenset(),
+    deaf: frozenset[int] = frozenset(),
 ) -> Layout:
-    """Where everything goes for batches of up to `rows`. Layers whose numbers are in `silent` get no place for outputs.
+    """Where everything goes for batches of up to `rows`. Layers whose numbers are in `silent` get no place for outputs,
+    those in `deaf` none for dx.
 
     Outputs live until backward has used them; without backward, until the next layer has, so that two places take
     turns. The gradients that travel back take turns in two places, down to the first layer that learns, or to the
@@ -51,9 +53,10 @@ def layout(
     around them has to stay; blocks behind one another share them.
     """
     itemsize = np.dtype(dtype).itemsize
-    first = _Planner(rows, itemsize, backward, silent, 0)
+    first = _Planner(rows, itemsize, backward, silent, deaf, 0)
     first.place(network.layers, 0, input_gradient)
-    planner = _Planner(rows, itemsize, backward, silent, first.kept)  # now that it is known where what is kept ends
+    # Now it is known where what is kept ends.
+    planner = _Planner(rows, itemsize, backward, silent, deaf, first.kept)
     places = planner.place(network.layers, planner.passing, input_gradient)
     return Layout(places, planner.passing)
 
@@ -66,10 +69,13 @@ def evaluation_rows(network: Network, dtype: str) -> int:
 class _Planner:
     """Hands out aligned places: first what is kept from forward to backward, then from `passing` on what is not."""
 
-    def __init__(self, rows: int, itemsize: int, backward: bool, silent: frozenset[int], passing: int) -> None:
+    def __init__(
+        self, rows: int, itemsize: int, backward: bool, silent: frozenset[int], deaf: frozenset[int], passing: int
+    ) -> None:
         self.kept = 0
         self.passing = passing  # grows to the end of what passes
-        self._rows, self._itemsize, self._backward, self._silent = rows, itemsize, backward, silent
+        self._rows, self._itemsize, self._backward = rows, itemsize, backward
+        self._silent, self._deaf = silent, deaf
 
     def place(self, layers: Sequence[Placed], passing: int, input_gradient: bool) -> tuple[Place, ...]:
         """The places of layers in a row; what passes goes behind `passing`."""
@@ -81,7 +87,8 @@ class _Planner:
         if self._backward:
             ys = {i: self._keep(size) for i, size in ys.items()}
             first = 0 if input_gradient else first_learned(layers) + 1
-            dxs = {i: self._rows * prod(layers[i].input_shape) * self._itemsize for i in writers if i >= first}
+            asked = [i for i in writers if i >= first and layers[i].number not in self._deaf]
+            dxs = {i: self._rows * prod(layers[i].input_shape) * self._itemsize for i in asked}
             passing = self._in_turns(passing, dxs)
         else:
             passing = self._in_turns(passing, ys)
@@ -130,10 +137,12 @@ class Workspace:
         training: bool = False,
         input_gradient: bool = False,
         silent: frozenset[int] = frozenset(),
+        deaf: frozenset[int] = frozenset(),
     ) -> None:
         """Over theta and state; with a `gradient` vector, which backward fills, also for backward.
 
-        Layers whose numbers are in `silent` have no outputs of their own: others compute them, or pass them on.
+        Layers whose numbers are in `silent` have no outputs of their own: others compute them, or pass them on. Those
+        in `deaf` have no dx: others go backward for them.
         """
         self.network = network
         self._theta, self._state, self._gradient = theta, state, gradient
@@ -142,7 +151,13 @@ class Workspace:
         self._first = 0 if input_gradient else network.first_learned
         backward = gradient is not None
         self._layout = layout(
-            network, rows, theta.dtype.name, backward=backward, input_gradient=input_gradient, silent=silent
+            network,
+            rows,
+            theta.dtype.name,
+            backward=backward,
+            input_gradient=input_gradient,
+            silent=silent,
+            deaf=deaf,
         )
         self._arena = room((self._layout.bytes,), np.uint8)
         self._contexts: dict[int, tuple[Context, ...]] = {}

@@ -245,4 +245,14 @@ def _backward(site: Site, dy: int) -> list[Operation]:
     ]
 
 
-RULES = {name: Rule(_forward, _backward) for name in ("conv1d", "conv2d")}
+def _touched(at: Placed, rows: int, threads: int) -> dict[str, int]:
+    """Images with a frame, if they have one: x for all rows, dy for one of each thread."""
+    shape = shape_of(at)
+    x, dy = shape.input(), shape.output()
+    return {
+        "seen": 0 if x.frame() is None else rows * x.framed_size,
+        "made": 0 if dy.frame() is None else min(rows, threads) * dy.framed_size,
+    }
+
+
+RULES = {name: Rule(_forward, _backward, _touched) for name in ("conv1d", "conv2d")}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.augmentation import Augmentation
 from core.batches import Batches
+from core.compiled.entries import Entries
 from core.compiled.library import Library, Operation
 from core.compiled.program import Batch, Part
 from core.compiled.rules import Sparse, address
@@ -20,9 +19,6 @@ from core.memory import room
 from core.preprocessing import Divide, Preprocessing, Standardize
 
 SOURCES = {"uint8": 0, "float32": 1, "float64": 2}
-SPARSE_BELOW = 0.25  # the share of inputs that are not zero
-SPARSE_BYTES = 64 * 2**20  # how much room all that is not zero may take
-ENTRY_BYTES = 3
 
 
 class Feed:
@@ -49,9 +45,9 @@ class Feed:
         self._data, self._rows, self._dtype = data, rows, dtype
         self._steps = preprocessing
         self._augmentation = None if augmentation is None else augmentation(self.batches.blank())
-        self._kept: list[NDArray[Any]] = []  # what the operations point to
+        self._kept: list[object] = []  # what the operations point to
         self._entries: tuple[int, ...] = ()
-        if sparse is not None and self._augmentation is None:
+        if sparse is not None:
             self._tell_sparse(sparse)
         self.parts = self._parts()
 
@@ -96,19 +92,12 @@ class Feed:
 
     def _tell_sparse(self, library: Library) -> None:
         """Tell all bytes of the dataset that are not zero, where they are few."""
-        source, features = self._data.x, prod(self._data.schema.input_shape)
-        simple = all(isinstance(step, Divide) for step in self._steps.steps)
-        if not simple or source.dtype != np.uint8 or max(features, self._rows) >= 2**16:
+        found, features = Entries.of(self._data.x, library), prod(self._data.schema.input_shape)
+        if found is None:
             return
-        starts = library.sparse_starts(source)
-        count = int(starts[-1])
-        if count > min(SPARSE_BELOW * source.size, SPARSE_BYTES / ENTRY_BYTES):
-            return
-        places, values = library.sparse_entries(source, count)
         batch, rows = room((self._rows, features), self._dtype), np.empty((self._rows, 3), np.int64)
-        most = int(np.sort(np.diff(starts))[-self._rows :].sum())  # entries of a batch
+        most = int(np.sort(np.diff(found.starts))[-self._rows :].sum())  # entries of a batch
         sorting = np.empty(features + 2, np.int32), np.empty(most, np.uint16), np.empty(most, self._dtype)
-        kept = starts, places, values, batch, rows
-        self._kept += [*kept, *sorting]
-        self._entries = tuple(address(array) for array in kept)
+        self._kept += [found, batch, rows, *sorting]
+        self._entries = tuple(address(array) for array in (found.starts, found.places, found.values, batch, rows))
         self.sparse = Sparse(address(rows), *(address(array) for array in sorting))

@@ -8,6 +8,7 @@ from core.compiled.library import Operation
 from core.compiled.rules import Rule, Site, address
 from core.layers.batch_norm import BatchNorm
 from core.layers.layer_norm import LayerNorm
+from core.network import Placed
 
 
 def _sizes(site: Site) -> tuple[int, int]:
@@ -48,4 +49,12 @@ def _backward(site: Site, dy: int) -> list[Operation]:
     return made if dx is None else [*made, Operation(f"{name}_backward", sizes, (*places, address(scale), address(dx)))]
 
 
-RULES = {"batch_norm": Rule(_batch_norm, _backward), "layer_norm": Rule(_layer_norm, _backward)}
+def _touched(at: Placed, rows: int, threads: int) -> dict[str, int]:
+    means = at.input_shape[-1] if at.layer.type == "batch_norm" else rows * prod(at.input_shape[:-1])
+    return {"h": means}
+
+
+RULES = {
+    "batch_norm": Rule(_batch_norm, _backward, _touched),
+    "layer_norm": Rule(_layer_norm, _backward, _touched),
+}

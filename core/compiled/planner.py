@@ -8,7 +8,7 @@ never from a clock.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -17,11 +17,11 @@ from core.compiled import convolutions, elementwise, expressions, norms, pools, 
 from core.compiled.library import Operation
 from core.compiled.program import Batch, Call, Part
 from core.compiled.rules import Site, Sparse, address, sparse_dense, sparse_dense_back
-from core.compiled.winners import Winners, group
+from core.compiled.winners import Winners, group, winners_touch
 from core.layers.layer import Array, Context, Shape
-from core.network import Placed, pairs
+from core.network import Network, Placed, pairs
 from core.random import Purpose, Random
-from core.workspace import Workspace
+from core.workspace import Workspace, layout
 
 RULES = {
     **rules.RULES,
@@ -35,6 +35,8 @@ RULES = {
 # What these layers apply to their own output: activations whose derivatives follow from y alone.
 APPLYING = ("dense", "conv1d", "conv2d", "batch_norm", "layer_norm")
 MERGED = {name: elementwise.KINDS[name] for name in ("sigmoid", "tanh", "relu", "softplus")}
+
+PAGE = 2**21  # bytes that are written at once where the kernel gives pages as large as it can
 
 
 class Plan:
@@ -158,6 +160,43 @@ def silent(layers: Sequence[Placed], *, training: bool) -> frozenset[int]:
         if found := group(layers, index):
             numbers |= {inside.number for inside in layers[index : index + found.layers - 1]}
     return frozenset(numbers)
+
+
+def deaf(layers: Sequence[Placed]) -> frozenset[int]:
+    """The numbers of the layers that need no room for dx: the convolution before them goes backward for them."""
+    numbers: set[int] = set()
+    for index, at in enumerate(layers):
+        numbers |= deaf(at.inner)
+        if found := group(layers, index):
+            numbers |= {inside.number for inside in layers[index + 1 : index + found.layers]}
+    return frozenset(numbers)
+
+
+def arena_bytes(network: Network, rows: int, dtype: str, *, training: bool, threads: int) -> int:
+    """How much of the arena of a workspace the plan ever writes."""
+    quiet = silent(network.layers, training=training)
+    places = layout(network, rows, dtype, backward=training, silent=quiet, deaf=deaf(network.layers))
+    return places.bytes - _untouched(network.layers, rows, np.dtype(dtype).itemsize, threads)
+
+
+def _untouched(layers: Sequence[Placed], rows: int, itemsize: int, threads: int) -> int:
+    """How many bytes of the layers' scratch are left to NumPy, so that their pages are never written."""
+    count = 0
+    for index, at in enumerate(layers):
+        count += _untouched(at.inner, rows, itemsize, threads)
+        found = group(layers, index)
+        if found is not None:
+            touched: Mapping[str, int] = winners_touch(at, layers[index + found.pool], rows, threads)
+        elif at.layer.type in RULES:
+            touched = RULES[at.layer.type].touched(at, rows, threads)
+        else:
+            continue
+        for name, scratch in at.layer.scratch(at.input_shape, rows).items():
+            size, numbers = np.dtype(scratch.dtype).itemsize if scratch.dtype else itemsize, prod(scratch.shape)
+            written = touched.get(name, numbers)
+            pages = min(rows, threads) if written else 1  # that are written in part
+            count += max(0, size * (numbers - written) - pages * PAGE)
+    return count
 
 
 def _passes(at: Placed, training: bool) -> bool:

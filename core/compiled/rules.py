@@ -7,7 +7,7 @@ methods.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import NamedTuple
 
@@ -44,10 +44,15 @@ Backward = Callable[[Site, int], list[Operation]]  # the address of dy beside it
 
 
 class Rule(NamedTuple):
-    """The operations of forward and of backward, each in order."""
+    """The operations of forward and of backward, each in order.
+
+    touched: how many numbers of a layer's scratch they write, for so many rows and threads, by its name; all, where
+    it is not named. The rest is room for NumPy, whose pages are never written here.
+    """
 
     forward: Forward
     backward: Backward
+    touched: Callable[[Placed, int, int], Mapping[str, int]] = lambda at, rows, threads: {}
 
 
 def address(array: Array | None) -> int:

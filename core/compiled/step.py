@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.augmentation import Augmentation
+from core.compiled.entries import entries_bytes
 from core.compiled.feed import Feed
 from core.compiled.library import Library, Operation
 from core.compiled.objectives import LOSSES, NORM_BLOCK, Move, loss_constants
-from core.compiled.planner import Plan, silent, starts_dense
+from core.compiled.planner import Plan, deaf, silent
 from core.compiled.program import Part, Program
 from core.compiled.rules import address
 from core.data import Dataset
@@ -78,6 +79,7 @@ class CompiledStep:
             gradient=gradient,
             training=True,
             silent=silent(network.layers, training=True),
+            deaf=deaf(network.layers),
         )
         self._restraint = Restraint(
             spec.regularization,
@@ -98,7 +100,7 @@ class CompiledStep:
             augmentation=(lambda blank: Augmentation(spec.augmentation, spec.seed, blank))
             if spec.augmentation
             else None,
-            sparse=library if sparse and starts_dense(network.layers) else None,
+            sparse=library if sparse and entries_bytes(spec, network, data.schema, len(data.x)) else None,
             masked=network.masked,
         )
         plan = Plan(workspace, spec.seed, feed.sparse, address(feed.batches.masks))
@@ -162,7 +164,7 @@ class CompiledForward:
             rows=rows,
             width=width,
             dtype=spec.dtype,
-            sparse=library if sparse and starts_dense(network.layers) else None,
+            sparse=library if sparse and entries_bytes(spec, network, data.schema, len(data.x)) else None,
             masked=network.masked,
         )
         plan = Plan(workspace, spec.seed, feed.sparse, address(feed.batches.masks))

@@ -16,6 +16,7 @@ from core.compiled import elementwise
 from core.compiled.convolutions import Places, Shape, Sweep, Tables, shape_of
 from core.compiled.library import Operation
 from core.compiled.rules import Site, address
+from core.layers.convolution import VECTOR
 from core.layers.layer import Array, Context
 from core.layers.max_pool2d import MaxPool2D
 from core.layers.windows import Sliding
@@ -138,3 +139,12 @@ class Winners(NamedTuple):
     @property
     def _windows(self) -> int:
         return prod(a.size for a in _pool(self.pool))
+
+
+def winners_touch(convolution: Placed, pool: Placed, rows: int, threads: int) -> dict[str, int]:
+    """As `Rule.touched`, of the convolution of a group."""
+    image = shape_of(convolution).input()
+    return {
+        "seen": (min(rows, threads) if image.frame() is None else rows) * (image.framed_size + VECTOR),
+        "made": rows * prod(pool.output_shape),
+    }

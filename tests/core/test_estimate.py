@@ -7,6 +7,7 @@ from math import prod
 import pytest
 
 from core.estimate import check
+from core.footprint import KEPT_BACK
 from core.network import ShapeError
 from core.optimizers import AnyOptimizer
 from core.schema import ClassTarget, DataSchema, RealTarget
@@ -140,7 +141,7 @@ def test_the_estimate_counts(make_spec):
     estimate = check(fitting(make_spec, dtype="float32"), IMAGES, None)
     assert estimate.parameters == 7850
     assert estimate.flops_per_epoch == 3 * (2 * 784 + 1) * 10 * 100
-    assert 4 * 2**20 < estimate.memory_bytes < 6 * 2**20
+    assert 4 * 2**20 < estimate.memory_bytes < 8 * 2**20
     huge = check(make_spec(layers=[FLAT, dense(2**20), dense(10)]), IMAGES, None)
     assert huge.memory_bytes > prod((784, 2**20, 3, 8))
 
@@ -185,7 +186,7 @@ def test_the_estimate_counts_what_the_optimizer_remembers(make_spec):
     for cls in members(AnyOptimizer):
         more = estimates[cls().type].memory_bytes - sgd.memory_bytes
         # Each vector is there once, and three times in passing while a checkpoint becomes bytes.
-        assert more == 4 * 8 * sgd.parameters * len(cls().memory())
+        assert more == pytest.approx((1 + KEPT_BACK) * 4 * 8 * sgd.parameters * len(cls().memory()))
 
 
 def test_the_estimate_covers_the_drawing_of_weights(classes, make_spec):
