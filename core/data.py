@@ -47,6 +47,10 @@ class Dataset:
             wanted_y = (n, *target.shape), np.dtype(np.float64)
         if (self.x.shape, self.x.dtype) != wanted_x or (self.y.shape, self.y.dtype) != wanted_y:
             raise DatasetDamaged("The arrays of this dataset are not what its schema says.")
+        if not (self.x.flags.c_contiguous and self.y.flags.c_contiguous):
+            raise DatasetDamaged("The arrays of this dataset must lie in C order: see numpy.ascontiguousarray.")
+        if self.rows is not None and not _are_places(self.rows, n):
+            raise DatasetDamaged("The rows of this view must be int64 numbers of rows that exist.")
         if isinstance(target, ClassTarget) and n and not 0 <= int(self.y.min()) <= int(self.y.max()) < target.width:
             raise DatasetDamaged("This dataset names classes that its schema does not have.")
         if any(mask.dtype.kind not in "ui" or len(mask) != n for mask in self.masks):
@@ -114,6 +118,12 @@ class Dataset:
         place = {class_key(label): i for i, label in enumerate(target.classes)}
         numbers = np.array([place[class_key(label)] for label in own.classes], np.int32)
         return replace(self, schema=self.schema.model_copy(update={"target": target}), y=numbers[self.y])
+
+
+def _are_places(rows: NDArray[np.int64], count: int) -> bool:
+    if rows.dtype != np.int64 or not rows.flags.c_contiguous:
+        return False
+    return not len(rows) or bool(rows.min() >= 0 and rows.max() < count)
 
 
 def validation_rows(rows: int, fraction: float) -> int:

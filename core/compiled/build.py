@@ -67,7 +67,10 @@ def variant() -> str | None:
 
 def places() -> list[Path]:
     """Where libraries may lie, in order."""
-    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home, as containers have
+        return [SOURCES / "built"]
     return [SOURCES / "built", cached / "nudge" / "built"]
 
 

@@ -96,7 +96,7 @@ class Feed:
         if found is None:
             return
         batch, rows = room((self._rows, features), self._dtype), np.empty((self._rows, 3), np.int64)
-        most = int(np.sort(np.diff(found.starts))[-self._rows :].sum())  # entries of a batch
+        most = int(np.sort(np.diff(found.starts)[self._data.indices()])[-self._rows :].sum())  # entries of a batch
         sorting = np.empty(features + 2, np.int32), np.empty(most, np.uint16), np.empty(most, self._dtype)
         self._kept += [found, batch, rows, *sorting]
         self._entries = tuple(address(array) for array in (found.starts, found.places, found.values, batch, rows))

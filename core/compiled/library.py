@@ -122,7 +122,10 @@ def load(dtype: str) -> Library | None:
     if path is None:
         try:
             build(wanted)
-        except CannotCompile:
+        except (CannotCompile, OSError):
             return None
         path = find(dtype)
-    return None if path is None else Library(str(path))
+    try:
+        return None if path is None else Library(str(path))
+    except OSError:  # it lies where nothing may be executed
+        return None

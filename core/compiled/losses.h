@@ -46,7 +46,7 @@ static real cross_entropy(const real *a, const real *y, real *da, int64_t width,
     vec sharp = all(1 - smoothing), even = all(smoothing / (real)width);
     for (int64_t j = 0; j < width; j += LANES) {
         vec s = first_lanes(load(a + j) - top, width - j);
-        vec target = fma_(load(y + j), sharp, even);
+        vec target = first_lanes(fma_(load(y + j), sharp, even), width - j);
         vec p = first_lanes(vexp(s), width - j);
         dot = fma_(s, target, dot);
         sum += p;
@@ -78,7 +78,7 @@ static real hinge(const real *a, const real *y, real *da, int64_t width, real fa
         return margin < 0 ? 0 : margin;
     }
     int64_t rival = right ? 0 : 1;
-    for (int64_t j = rival + 1; j < width; j++) rival = j != right && a[j] > a[rival] ? j : rival;
+    for (int64_t j = rival + 1; j < width; j++) rival = j != right && (a[j] > a[rival] || a[j] != a[j]) ? j : rival;
     real cost = 1 + a[rival] - a[right];
     for (int64_t j = 0; j < width; j++) da[j] = 0;
     if (cost > 0) da[rival] = factor, da[right] = -factor;

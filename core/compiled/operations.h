@@ -1,4 +1,4 @@
-/* What an operation is handed. A plan is a table of them; core/compiled/table.py writes it, with the same fields. */
+/* What an operation is handed. A plan is a table of them; core/compiled/library.py writes it, with the same fields. */
 
 typedef struct {
     int32_t code, kind;

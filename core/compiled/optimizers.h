@@ -85,7 +85,7 @@ OPERATION(bound_columns) {
 }
 
 /* The step itself. n = numbers; p = theta, gradient, memory, more memory; v = the optimizer's constants; the scalars of a
-   step, of which the first is the rate, as core/compiled/steps.py states them. */
+   step, of which the first is the rate, as core/compiled/objectives.py states them. */
 enum { SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADADELTA, ADAM, NADAM };
 
 OPERATION(update) {

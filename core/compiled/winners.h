@@ -72,7 +72,9 @@ INLINE int64_t run_room(const Runs *runs) { return parts_of(runs->length) * PART
 typedef struct { int64_t runs, wide; } Pace;
 INLINE Pace pace(const Runs *runs) {
     int64_t parts = parts_of(runs->length), pieces = (parts + 11) / 12, wide = (parts + pieces - 1) / pieces;
-    return (Pace){pieces > 1 ? 1 : least(6, 12 / wide), wide};
+    /* Runs add to the same numbers, so how many go together must not follow from the width of a part. */
+    int64_t halves = (runs->length + LANES / 2 - 1) / (LANES / 2);
+    return (Pace){halves > 12 ? 1 : least(6, 12 / halves), wide};
 }
 
 /* out (+)= the sum over the terms, for parts [v, v + wide) of the runs from `run` on. Of `left` and `out`, one is an image and the

@@ -72,9 +72,10 @@ def _sweep(shape: Shape, pool: tuple[Sliding, ...]) -> tuple[Tables, Sweep, Plac
     down = rows[:, None, :, None] * shape.across.count
     number = (down + columns[None, :, None, :]).ravel()
     sweep = plain._replace(at=plain.at[number], to=np.arange(len(number)) * shape.filters)
-    starts = np.flatnonzero(np.diff(sweep.cells, prepend=-2) != 1)
-    at = sweep.cells[starts]
-    runs = np.array([len(at), len(sweep.cells) // len(at), address(at)], np.int64)
+    # A row of the kernel is a run of neighbours, unless dilation parts them.
+    length = shape.inside * (shape.across.size if shape.across.dilation == 1 else 1)
+    at = sweep.cells[::length].copy()
+    runs = np.array([len(at), length, address(at)], np.int64)
     return Tables.of([sweep], shape.input().frame(), shape, back=False), sweep, runs, at
 
 

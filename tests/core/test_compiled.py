@@ -246,6 +246,27 @@ def test_divergence_is_seen_by_both_at_the_same_step(dtype):
     assert places == [(told.value.epoch, told.value.step)] * 3
 
 
+def test_a_hinge_sees_nan_where_numpy_does():
+    spec = spec_of([{"type": "flatten"}, {"type": "dense", "units": 3}], loss={"type": "hinge"}, dtype="float64")
+    data = dataset()
+    x, y = data.x.astype(np.float64), np.minimum(data.y, 1)
+    schema = data.schema.model_copy(update={"input_dtype": "float64"})
+    start, _ = trained(spec.model_copy(update={"epochs": 1}), Dataset(schema, x, y), PLAIN)
+    start.tensors["layers.1.biases"][2] = np.nan
+    for engine in (PLAIN, COMPILED):
+        with pytest.raises(Diverged) as told:
+            list(fit(spec, Dataset(schema, x, y), start=start, engine=engine))
+        assert told.value.step == 1
+
+
+def test_rows_may_repeat_in_a_view():
+    data = dataset((8, 8), rows=200, zeros=0.85)
+    densest = int(np.count_nonzero(data.x.reshape(200, -1), axis=1).argmax())
+    view = data.view(np.full(100, densest))
+    spec = spec_of([{"type": "flatten"}, {"type": "dense", "units": 70}, *DENSE_STACK[2:]], batch_size=80, epochs=2)
+    assert_equal(spec, view)
+
+
 WITHOUT = """
 import sys
 from core.compiled import build, library

@@ -29,6 +29,9 @@ STACKS = [
     ([conv(33, 1), pool(2), TANH, conv(6, 2, dilation=2, padding="same"), RELU, pool([1, 2])], (6, 8, 4), 3),
     ([conv(4, 3), pool(2), RELU, conv(4, 3), pool(2)], (16, 16), 3),
     ([conv(26, [1, 5]), pool([1, 2]), RELU, conv(2, 4), pool(2)], (5, 14, 5), 3),
+    # Dilated so far that the last cell of a row of the kernel is next to the first of the following row.
+    ([conv(2, 2, dilation=[1, 2]), pool([2, 1]), RELU], (5, 3), 3),
+    ([conv(2, [2, 3], dilation=[1, 2]), pool([2, 1]), RELU], (6, 5, 2), 3),
     # Larger than what the kernels take at a time: images, windows, patches, runs of a patch, outputs.
     ([conv(6, 3), pool(2), RELU, conv(3, 3, padding="same"), RELU, pool(2)], (22, 23, 2), 3),
     ([conv(3, 5), RELU, conv(5, 2), pool(1, stride=2)], (7, 8, 14), 0),

@@ -189,3 +189,13 @@ def test_a_class_that_the_schema_does_not_have_is_damage(classes, label):
     y[4] = label
     with pytest.raises(DatasetDamaged, match="classes that its schema does not have"):
         Dataset(data.schema, data.x, y)
+
+
+def test_arrays_lie_in_c_order_and_rows_exist(classes):
+    data = classes(rows=6)
+    for x, y in ((np.asfortranarray(data.x), data.y), (data.x, np.repeat(data.y, 2)[::2])):
+        with pytest.raises(DatasetDamaged, match="C order"):
+            Dataset(data.schema, x, y)
+    for rows in (np.array([0, 6]), np.array([-1, 2]), np.array([0, 1], np.int32), np.arange(4)[::2]):
+        with pytest.raises(DatasetDamaged, match="rows that exist"):
+            data.view(rows)
