@@ -31,6 +31,7 @@ class AugmentationStep(Spec):
     """One way to vary images."""
 
     draws: ClassVar[int] = 1  # numbers drawn for each image
+    moves: ClassVar[bool] = False  # each number as it is, at most to another place
 
     def check(self, shape: Shape) -> None:
         """Raises Misfit where inputs of `shape` cannot be varied so."""
@@ -53,6 +54,7 @@ class Shift(AugmentationStep):
     type: Literal["shift"] = "shift"
     pixels: Annotated[int, Field(strict=True, ge=1, le=2**15, examples=[2])]
     draws: ClassVar[int] = 2
+    moves: ClassVar[bool] = True
 
     def check(self, shape: Shape) -> None:
         super().check(shape)
@@ -110,6 +112,7 @@ class Flip(AugmentationStep):
     """Each image mirrored left to right with probability 1/2."""
 
     type: Literal["flip"] = "flip"
+    moves: ClassVar[bool] = True
 
     def apply(self, x: Array, u: Numbers, blank: Array) -> None:
         chosen = u[:, 0] < 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 from core.categories import check_scale
 from core.compiled.build import find
@@ -37,7 +38,7 @@ def check(spec: TrainingSpec, schema: DataSchema, validation: DataSchema | None)
     errors = [
         *check_scale(network, spec.preprocessing, schema),
         *check_masks(network, schema, "/dataset"),
-        *_augmentation(spec, schema),
+        *_augmentation(spec, network, schema),
         *_examined("/network", network.layers),
         *_output(spec, network, schema),
         *_rows(spec, network, schema),
@@ -64,10 +65,16 @@ def training_rows(spec: TrainingSpec, rows: int) -> int:
     return rows
 
 
-def _augmentation(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
+def _augmentation(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterator[Finding]:
+    looked_up = next((at.layer.type for at in network.layers if at.layer.categories() is not None), None)
     for index, step in enumerate(spec.augmentation):
         try:
             step.check(schema.input_shape)
+            if looked_up is not None and not step.moves:
+                detail = (
+                    f"The {looked_up} layer wants whole numbers as they are, but {step.type} changes them: remove it."
+                )
+                raise Misfit(None, detail)
         except Misfit as misfit:
             field = "" if misfit.field is None else f"/{misfit.field}"
             yield Finding(f"/augmentation/{index}{field}", misfit.detail)
@@ -87,6 +94,7 @@ def _output(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterato
     target, loss, last = schema.target, spec.loss, len(spec.network.layers) - 1
     if not network.size:
         yield Finding("/network/layers", 'There is nothing to learn here: add a {"type": "dense", ...} layer.')
+        return
     if loss.classes_only and not isinstance(target, ClassTarget):
         detail = (
             f"{loss.type} is for classes, but the target of this dataset is real numbers: "
@@ -110,19 +118,32 @@ def _output(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterato
         gives = " x ".join(map(str, network.output_shape))
         detail = (
             f"The last layer gives {gives} number{'s' * (network.output_shape != (1,))} per example but {has}: "
-            f'end with {{"type": "dense", "units": {widths[0]}}}.'
+            f"{_ending(network, widths)}."
         )
         yield Finding(f"/network/layers/{last}", detail)
 
 
+def _ending(network: Network, widths: Sequence[int]) -> str:
+    """What to do so that the network gives one of these widths, the usual one first."""
+    dense, shape = f'{{"type": "dense", "units": {widths[0]}}}', network.output_shape
+    if len(shape) == 1:
+        return f"end with {dense}"
+    if getattr(network.layers[-1].layer, "sequence", False):
+        return f'give this layer "sequence": false, and end with {dense}'
+    if prod(shape) in widths:
+        return 'end with {"type": "flatten"}'
+    return f'end with {{"type": "flatten"}}, {dense}'
+
+
 def _behind_the_logits(path: str, layers: Sequence[Placed]) -> Iterator[tuple[str, Layer]]:
-    """The layers behind the last one with parameters that do more than give its numbers another shape."""
+    """The layers behind the last one with parameters that do more than gather its numbers or rearrange them."""
     learned = [index for index, at in enumerate(layers) if at.learns]
     if learned:
         yield from _behind_the_logits(f"{path}/layers/{learned[-1]}", layers[learned[-1]].inner)
     for index in range(learned[-1] + 1 if learned else 0, len(layers)):
-        if not layers[index].layer.reshapes:
-            yield f"{path}/layers/{index}", layers[index].layer
+        layer = layers[index].layer
+        if not (layer.reshapes or layer.pools):
+            yield f"{path}/layers/{index}", layer
 
 
 def _rows(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterator[Finding]:
@@ -134,7 +155,7 @@ def _rows(spec: TrainingSpec, network: Network, schema: DataSchema) -> Iterator[
         detail = f"The batch size is {spec.batch_size} but there are only {rows} training rows: use at most {rows}."
         yield Finding("/batch_size", detail)
     elif spec.batch_size == 1 and any(
-        at.layer.type == "batch_norm" and len(at.input_shape) == 1 for at in network.walk()
+        at.layer.type == "batch_norm" and prod(at.input_shape[:-1]) == 1 for at in network.walk()
     ):
         detail = "In a batch of one example there is nothing to normalise over: use a larger batch, or layer_norm."
         yield Finding("/batch_size", detail)
@@ -149,8 +170,8 @@ def _metrics(spec: TrainingSpec, schema: DataSchema) -> Iterator[Finding]:
         if metric.for_classes != isinstance(schema.target, ClassTarget):
             is_for, has = ("classes", "real numbers") if metric.for_classes else ("real targets", "classes")
             yield Finding(at, f"{metric.type} is for {is_for}, but the target of this dataset is {has}: remove it.")
-        elif (problem := metric.misfit(schema.target.width)) is not None:
-            yield Finding(at, problem)
+        elif (misfit := metric.misfit(schema.target.width)) is not None:
+            yield Finding(at if misfit.field is None else f"{at}/{misfit.field}", misfit.detail)
         if metric.name in names:
             yield Finding(at, f"{metric.name} stands here twice: remove one.")
         names.add(metric.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ class AvgPool2D(Layer):
     """
 
     type: Literal["avg_pool2d"] = "avg_pool2d"
+    pools: ClassVar[bool] = True
     size: Extents
     stride: Extents | None = None
     padding: Padding = "valid"

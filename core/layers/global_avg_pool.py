@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ class GlobalAvgPool(Layer):
     """
 
     type: Literal["global_avg_pool"] = "global_avg_pool"
+    pools: ClassVar[bool] = True
 
     def forward(self, x: Array, ctx: Context) -> Array:
         return np.mean(x.reshape(len(x), -1, x.shape[-1]), axis=1, out=ctx.y)

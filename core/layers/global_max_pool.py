@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ class GlobalMaxPool(Layer):
     """
 
     type: Literal["global_max_pool"] = "global_max_pool"
+    pools: ClassVar[bool] = True
 
     def forward(self, x: Array, ctx: Context) -> Array:
         (winners,) = ctx.scratch

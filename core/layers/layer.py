@@ -82,6 +82,7 @@ class Layer(Spec):
     type: str
     stochastic: ClassVar[bool] = False  # draws random numbers when training
     reshapes: ClassVar[bool] = False  # y is a view of x, and dx one of dy: no room of its own
+    pools: ClassVar[bool] = False  # y gathers numbers of x, their largest or mean: logits remain logits
     masks: ClassVar[bool] = False  # looks at the mask of its sequences
     kinks: ClassVar[tuple[float, ...]] = ()  # the x where the derivative jumps
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class MaxPool2D(Layer):
     """
 
     type: Literal["max_pool2d"] = "max_pool2d"
+    pools: ClassVar[bool] = True
     size: Extents
     stride: Extents | None = None
     padding: Padding = "valid"

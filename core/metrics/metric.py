@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
-from core.layers.layer import Array
+from core.layers.layer import Array, Misfit
 from core.spec import Spec
 
 Value = float | list[list[int]] | None
@@ -29,8 +29,8 @@ class Metric(Spec):
         """What it is called behind "validation_"."""
         return self.type
 
-    def misfit(self, width: int) -> str | None:
-        """What is wrong with it for so many classes or real numbers, as a sentence."""
+    def misfit(self, width: int) -> Misfit | None:
+        """What is wrong with it for so many classes or real numbers."""
         return None
 
     @abstractmethod

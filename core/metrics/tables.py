@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from core.layers.layer import Array
+from core.layers.layer import Array, Misfit
 from core.metrics.metric import Metric, Value
 
 
@@ -21,12 +21,14 @@ class TopK(Metric):
     def name(self) -> str:
         return f"top_{self.k}"
 
-    def misfit(self, width: int) -> str | None:
-        return (
-            None
-            if self.k < width
-            else f"There are {width} classes, so the {self.k} likeliest always hold the right one: k must be less."
+    def misfit(self, width: int) -> Misfit | None:
+        if self.k < width:
+            return None
+        detail = (
+            f"The dataset has {width} classes, so the {self.k} likeliest always hold the right one: "
+            f"k may be {width - 1} at most."
         )
+        return Misfit("k", detail)
 
     def room(self, width: int) -> tuple[int, ...]:
         return (2,)
@@ -47,13 +49,11 @@ class ConfusionMatrix(Metric):
     type: Literal["confusion_matrix"] = "confusion_matrix"
     is_number: ClassVar[bool] = False
 
-    def misfit(self, width: int) -> str | None:
+    def misfit(self, width: int) -> Misfit | None:
         most = 128  # every epoch tells the whole table
-        return (
-            None
-            if width <= most
-            else f"A confusion matrix is for at most {most} classes, and here are {width}: remove it."
-        )
+        if width <= most:
+            return None
+        return Misfit(None, f"A confusion matrix is for at most {most} classes, and here are {width}: remove it.")
 
     def room(self, width: int) -> tuple[int, ...]:
         return width, width

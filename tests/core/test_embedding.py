@@ -107,3 +107,26 @@ def test_a_dataset_with_unknown_numbers_is_refused_before_training(make_spec, da
 def test_the_first_stray_number_is_found():
     assert first_stray(np.array([[0, 1], [2, 3]]), 4) is None
     assert first_stray(np.array([[0, 1], [2, 4.5], [-1, 0]]), 5) == (1, 4.5)
+
+
+@pytest.mark.parametrize(
+    ("step", "refused"),
+    [
+        ({"type": "noise", "deviation": 0.1}, True),
+        ({"type": "rotate", "degrees": 10.0}, True),
+        ({"type": "scale", "factor": 0.1}, True),
+        ({"type": "shift", "pixels": 1}, False),
+        ({"type": "flip"}, False),
+    ],
+)
+def test_numbers_that_are_looked_up_may_be_moved_but_not_changed(make_spec, step, refused):
+    schema = words().schema.model_copy(update={"input_shape": (3, 2)})
+    layers = [{"type": "flatten"}, *LAYERS]
+    spec = spec_of(make_spec, layers=layers, augmentation=[{"type": "flip"}, step])
+    if not refused:
+        check(spec, schema, None)
+        return
+    with pytest.raises(SpecError, match=f"wants whole numbers as they are, but {step['type']} changes them") as caught:
+        check(spec, schema, None)
+    assert [at for at, _ in caught.value.errors] == ["/augmentation/1"]
+    check(make_spec(layers=[{"type": "flatten"}, LAYERS[2]], augmentation=[step]), schema, None)

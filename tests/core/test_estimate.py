@@ -218,3 +218,57 @@ def test_cross_entropy_wants_a_plain_dense_layer_at_the_end(make_spec, last):
     errors = found(make_spec(layers=[FLAT, dense(10), {"type": last}], loss={"type": "cross_entropy"}), IMAGES)
     assert errors[0].pointer == "/network/layers/2"
     assert f"remove this {last} layer" in errors[0].detail
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        [{"type": "global_avg_pool"}],
+        [{"type": "global_max_pool"}],
+        [{"type": "max_pool2d", "size": 28}, FLAT],
+        [{"type": "avg_pool2d", "size": 28}, {"type": "reshape", "shape": [10]}],
+    ],
+)
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_pools_behind_a_convolution_leave_logits_logits(make_spec, behind, loss):
+    filters = {"type": "conv2d", "filters": 10, "kernel": 3, "padding": "same"}
+    check(make_spec(layers=[filters, *behind], loss={"type": loss}), IMAGES, None)
+    errors = found(make_spec(layers=[filters, {"type": "relu"}, *behind], loss={"type": loss}))
+    assert [error.pointer for error in errors] == ["/network/layers/1"]
+    assert "remove this relu layer" in errors[0].detail
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "quadratic"])
+def test_where_nothing_can_be_learned_that_is_all_that_is_said(make_spec, loss):
+    (error,) = found(make_spec(layers=[{"type": "sigmoid"}], loss={"type": loss}))
+    assert error.pointer == "/network/layers"
+    assert "nothing to learn" in error.detail
+
+
+LSTM = {"type": "lstm", "units": 10, "sequence": True}
+
+
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        ([LSTM], 'give this layer "sequence": false, and end with {"type": "dense", "units": 10}.'),
+        ([LSTM, {"type": "tanh"}], 'end with {"type": "flatten"}, {"type": "dense", "units": 10}.'),
+        ([{"type": "conv2d", "filters": 4, "kernel": 3}], 'end with {"type": "flatten"}, {"type": "dense"'),
+        ([{"type": "conv2d", "filters": 10, "kernel": 28}], 'gives 1 x 1 x 10 .* end with {"type": "flatten"}.'),
+    ],
+)
+def test_what_is_not_flat_at_the_end_is_told_the_whole_way(make_spec, layers, says):
+    (error,) = found(make_spec(layers=layers, loss={"type": "quadratic"}))
+    assert error.pointer == f"/network/layers/{len(layers) - 1}"
+    assert re.search(says.replace("{", r"\{").replace("[", r"\["), error.detail)
+    assert error.detail.endswith("}.")
+
+
+def test_one_value_per_channel_cannot_be_normalised(make_spec):
+    norm, ending = {"type": "batch_norm"}, [FLAT, dense(10)]
+    conv = {"type": "conv2d", "filters": 4, "kernel": 28}
+    for layers in ([conv, norm, *ending], [FLAT, norm, dense(10)]):
+        (error,) = found(make_spec(layers=layers, batch_size=1))
+        assert error.pointer == "/batch_size"
+        assert "use a larger batch, or layer_norm" in error.detail
+    check(make_spec(layers=[conv | {"kernel": 27}, norm, *ending], batch_size=1), IMAGES, None)

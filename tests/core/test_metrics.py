@@ -210,7 +210,12 @@ REAL = DataSchema(rows=100, input_shape=(4, 3), input_dtype="uint8", target=Real
         (MANY, {"metrics": ["confusion_matrix"]}, "/metrics/0", "at most 128 classes, and here are 200"),
         (MANY, {"metrics": ["f1", "mae"]}, "/metrics/1", "mae is for real targets"),
         (REAL, {"metrics": ["f1"], "loss": {"type": "quadratic"}}, "/metrics/0", "f1 is for classes"),
-        (MANY, {"metrics": [{"type": "top_k", "k": 200}]}, "/metrics/0", "k must be less"),
+        (
+            MANY,
+            {"metrics": [{"type": "top_k", "k": 200}]},
+            "/metrics/0/k",
+            "has 200 classes, so the 200 likeliest always hold the right one: k may be 199 at most",
+        ),
         (MANY, {"metrics": ["f1", "f1"]}, "/metrics/1", "twice"),
         (MANY, {"early_stopping": {"metric": "validation_recall", "patience": 1}}, "/early_stopping/metric", "no"),
         (
