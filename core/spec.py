@@ -5,11 +5,12 @@ A wrong spec is always reported as `Finding`s: a JSON pointer to the place and a
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any, NamedTuple, get_args
+from collections.abc import Container, Iterable, Iterator
+from typing import Annotated, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.sentences import form, sentence
 
 # Numbers are taken at their word: "16", true and 16.0 are not the integer 16.
 Number = Annotated[float, Field(strict=True)]
@@ -17,17 +18,6 @@ PositiveNumber = Annotated[float, Field(strict=True, gt=0, le=1e30)]
 Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 
 DISCRIMINATORS = ("type", "kind")
-# How a field is written that is an object where a beginner may send a word or a number.
-EXAMPLES = {
-    "network": '{"layers": [...]}',
-    "loss": '{"type": "quadratic"}',
-    "optimizer": '{"type": "sgd", "learning_rate": 0.1}',
-    "validation": '{"fraction": 0.2}',
-    "preprocessing": '{"scale": "unit"}',
-    "early_stopping": '{"patience": 5}',
-    "regularization": '{"l2": 0.0001}',
-    "gradient_clipping": '{"norm": 1}',
-}
 
 
 class Spec(BaseModel):
@@ -61,16 +51,15 @@ def findings(error: ValidationError) -> list[Finding]:
 
     The offending value is never repeated (it may be NaN, huge or secret), except a misspelt type name.
     """
-    tags, choices = _unions()
+    choices = _choices()
+    tags = {tag for forms in choices.values() for tag in forms}
     result = []
     for item in error.errors(include_url=False):
         path = _without_members(item["loc"], tags, choices)
-        context = item.get("ctx", {})
         if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            field = str(context["discriminator"]).strip("'")
-            path.append(field)
-            context["named"] = isinstance(item["input"], dict) and isinstance(item["input"].get(field), str)
-        result.append((item["type"], Finding(pointer(path), _sentence(item["type"], item["msg"], path, context))))
+            path.append(str(item["ctx"]["discriminator"]).strip("'"))
+        field = next((part for part in reversed(path) if isinstance(part, str)), "")
+        result.append((item["type"], Finding(pointer(path), sentence(item, path, choices.get(field, {})))))
     # A list whose entries are wrong also counts as too short, since only the right ones were counted.
     places = [found.pointer for _, found in result]
     return [
@@ -80,34 +69,35 @@ def findings(error: ValidationError) -> list[Finding]:
     ]
 
 
-def _unions() -> tuple[set[str], set[str]]:
-    """The names of all members of discriminated unions, which pydantic weaves into its locations, and of all fields
-    that hold such a union."""
-    tags: set[str] = set()
-    choices: set[str] = set()
+def _choices() -> dict[str, dict[str, str]]:
+    """All fields that hold a member of a discriminated union: the names of its members, which pydantic weaves into its
+    locations, with how each is written."""
+    choices: dict[str, dict[str, str]] = {}
     waiting: list[type[BaseModel]] = [Spec]
     while waiting:
         cls = waiting.pop()
         waiting.extend(cls.__subclasses__())
-        tags |= set(_tags(cls))
-        choices |= {name for name, field in cls.model_fields.items() if _chooses(field.annotation)}
-    return tags, choices
+        for name, field in cls.model_fields.items():
+            forms = dict(_forms(field.annotation))
+            if forms:
+                choices.setdefault(field.alias or name, {}).update(forms)
+    return choices
 
 
-def _tags(cls: type[BaseModel]) -> Iterator[str]:
+def _forms(annotation: object) -> Iterator[tuple[str, str]]:
+    """The name and the form of each type with a name of its own among what an annotation allows."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        for argument in get_args(annotation):
+            yield from _forms(argument)
+        return
     for name in DISCRIMINATORS:
-        field = cls.model_fields.get(name)
+        field = annotation.model_fields.get(name)
         if field is not None and isinstance(field.default, str):
-            yield field.default
+            fields = annotation.model_fields.items()
+            yield field.default, form(field.default, name, {n: f.examples for n, f in fields if f.is_required()})
 
 
-def _chooses(annotation: object) -> bool:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return any(_tags(annotation))
-    return any(_chooses(argument) for argument in get_args(annotation))
-
-
-def _without_members(location: Iterable[str | int], tags: set[str], choices: set[str]) -> list[str | int]:
+def _without_members(location: Iterable[str | int], tags: set[str], choices: Container[str]) -> list[str | int]:
     """The path in the document: a member's name comes right behind the field that holds it, or its index there.
 
     A field may have the name of a member of another union.
@@ -124,44 +114,3 @@ def _without_members(location: Iterable[str | int], tags: set[str], choices: set
             choosing = part in choices
         path.append(part)
     return path
-
-
-def _sentence(kind: str, message: str, path: Sequence[str | int], context: dict[str, Any]) -> str:
-    field = str(path[-1])[:80] if path else ""
-    match kind:
-        case "union_tag_invalid":
-            sentence = _unknown_type(str(context["tag"]) if context["named"] else None, str(context["expected_tags"]))
-        case "union_tag_not_found":
-            sentence = f'Say which one is meant with a field "{field}".'
-        case "missing":
-            sentence = f'The field "{field}" is required.'
-        case "extra_forbidden":
-            sentence = f'There is no field "{field}" here.'
-        case "too_short":
-            sentence = f"At least {context['min_length']} is needed here."
-        case "too_long":
-            sentence = f"At most {context['max_length']} are allowed here."
-        case "dict_type" | "model_type" | "model_attributes_type":
-            example = EXAMPLES.get(field)
-            sentence = "This must be an object in braces" + (f", such as {example}." if example else ".")
-        case "string_pattern_mismatch":
-            sentence = (
-                f"Use letters, digits and . _ - alone, a letter or digit first ({context['pattern']}), with no spaces."
-            )
-        case "less_than_equal":
-            limit = context["le"]
-            sentence = f"This must be at most {limit if isinstance(limit, int) else format(limit, 'g')}."
-        case "finite_number":
-            sentence = "This must be a finite number, not NaN or Infinity."
-        case _:
-            sentence = message.removeprefix("Value error, ").removesuffix(".") + "."
-    return sentence
-
-
-def _unknown_type(tag: str | None, expected: str) -> str:
-    known = [name.strip().strip("'") for name in expected.split(",")]
-    if tag is None:
-        return f"This must be the name of a type; known are {', '.join(known)}."
-    near = difflib.get_close_matches(tag, known, n=1)
-    hint = f' Did you mean "{near[0]}"?' if near else ""
-    return f'There is no type "{tag[:80]}" here; known are {", ".join(known)}.{hint}'

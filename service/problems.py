@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from core.checkpoint import CheckpointDamaged
 from core.readers import DataError, TooLarge
+from core.sentences import sentence
 from core.spec import Finding, SpecError, pointer
 from service.admission import TooMuchMemory
 from service.arrays import BatchTooLarge, InputsRefused
@@ -43,7 +44,7 @@ def _row_errors(error: DataError) -> Members:
 
 def _parameters(error: RequestValidationError) -> Members:
     # Only what is wrong is said, never the value: it may be NaN, which JSON cannot carry.
-    return _errors(Finding(pointer(item["loc"]), f"{item['msg'].removesuffix('.')}.") for item in error.errors())
+    return _errors(Finding(pointer(item["loc"]), sentence(item, item["loc"], {})) for item in error.errors())
 
 
 PROBLEMS: dict[type[Exception], Problem] = {

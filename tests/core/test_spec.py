@@ -4,10 +4,11 @@ import json
 import re
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from core.schema import ClassTarget, DataSchema, RealTarget, class_key
-from core.spec import Finding, SpecError, findings, pointer
+from core.sentences import EXAMPLES, LISTS
+from core.spec import Finding, Spec, SpecError, findings, pointer
 from core.training_spec import TrainingSpec
 
 MINIMAL = {
@@ -90,15 +91,15 @@ def layers(*given):
 @pytest.mark.parametrize(
     ("changes", "at", "says"),
     [
-        (layers(), "/network/layers", "At least 1"),
+        (layers(), "/network/layers", "at least 1 entry"),
         (layers({"type": "dens"}), "/network/layers/0/type", 'known are dense, .*Did you mean "dense"'),
         (layers({"type": float("nan")}), "/network/layers/0/type", "the name of a type; known are dense"),
         (layers({"units": 3}), "/network/layers/0/type", 'a field "type"'),
         (layers({"type": "dense"}), "/network/layers/0/units", "required"),
         (layers({"type": "dense", "units": 10**12}), "/network/layers/0/units", "at most"),
-        (layers({"type": "dense", "units": 0}), "/network/layers/0/units", "greater than or equal"),
-        (layers({"type": "dense", "units": True}), "/network/layers/0/units", "integer"),
-        (layers({"type": "dense", "units": "3"}), "/network/layers/0/units", "integer"),
+        (layers({"type": "dense", "units": 0}), "/network/layers/0/units", "at least 1"),
+        (layers({"type": "dense", "units": True}), "/network/layers/0/units", "a whole number"),
+        (layers({"type": "dense", "units": "3"}), "/network/layers/0/units", "a whole number"),
         (layers({"type": "dense", "units": 3, "unit": 3}), "/network/layers/0/unit", "no field"),
         (layers({"type": "dropout", "rate": 1.0}), "/network/layers/0/rate", "less than 1"),
         ({"optimizer": {"type": "sgd", "learning_rate": float("nan")}}, "/optimizer/learning_rate", "finite"),
@@ -114,10 +115,10 @@ def layers(*given):
         ({"optimizer": {"type": "sdg"}}, "/optimizer/type", 'Did you mean "sgd"'),
         ({"loss": {"type": "mse"}}, "/loss/type", "known are quadratic"),
         ({"validation": {"fraction": 1.0}}, "/validation/fraction", "less than 1"),
-        ({"validation": {"dataset": "a b"}}, "/validation/dataset", "letters, digits"),
+        ({"validation": {"dataset": "a b"}}, "/validation/dataset", "id of a dataset"),
         ({"seed": 2**63}, "/seed", "less than"),
-        ({"seed": -1}, "/seed", "greater"),
-        ({"epochs": 2.5}, "/epochs", "integer"),
+        ({"seed": -1}, "/seed", "at least 0"),
+        ({"epochs": 2.5}, "/epochs", "a whole number"),
         ({"name": "job_1"}, "/name", "like an id"),
         ({"name": "a/b"}, "/name", "letters, digits"),
         ({"priority": 11}, "/priority", "at most"),
@@ -264,6 +265,12 @@ def test_a_schema_round_trips():
         ({"validation": 0.2}, 'such as {"fraction": 0.2}'),
         ({"name": "my digits"}, "no spaces"),
         ({"batch_size": 2**40}, "at most 2147483647"),
+        ({"optimizer": "adam"}, 'such as {"type": "adam"}.'),
+        ({"loss": "mse"}, "Known types are quadratic"),
+        ({"augmentation": "flip"}, 'a list in brackets, such as [{"type": "flip"}].'),
+        ({"from_checkpoint": "x"}, "ckpt_ and then letters"),
+        ({"dtype": "float16"}, 'This must be "float32" or "float64".'),
+        ({"checkpoints": 5}, 'such as {"every_epochs": 5}'),
     ],
 )
 def test_a_beginners_slip_is_answered_with_the_right_form(change, says):
@@ -278,3 +285,72 @@ def test_a_beginners_slip_is_answered_with_the_right_form(change, says):
     (finding,) = findings(refused.value)
     assert finding.pointer == f"/{next(iter(change))}"
     assert says in finding.detail
+
+
+def rate(value):
+    return {"optimizer": {"type": "sgd", "learning_rate": value}}
+
+
+def dense(**fields):
+    return layers({"type": "dense", "units": 2, **fields})
+
+
+@pytest.mark.parametrize(
+    ("changes", "at", "says"),
+    [
+        (layers("relu"), "/network/layers/0", 'This must be an object in braces, such as {"type": "relu"}.'),
+        (layers("dense"), "/network/layers/0", 'such as {"type": "dense", "units": 16}.'),
+        (layers("rellu"), "/network/layers/0", 'such as {"type": "relu"}. Known types are dense, flatten'),
+        (dense(weights="he_normal"), "/network/layers/0/weights", 'such as {"type": "he_normal"}.'),
+        ({"augmentation": ["flip"]}, "/augmentation/0", 'such as {"type": "flip"}.'),
+        (
+            rate("cosine"),
+            "/optimizer/learning_rate",
+            'a number, or a schedule as an object, such as {"type": "cosine", ',
+        ),
+        (rate(None), "/optimizer/learning_rate", "a number, or a schedule"),
+        (
+            rate({"type": "cosine", "learning_rate": "x"}),
+            "/optimizer/learning_rate/learning_rate",
+            "This must be a number, without quotes.",
+        ),
+        (rate(1e40), "/optimizer/learning_rate", "This must be at most 1e30."),
+        ({"early_stopping": {"patience": 1, "metric": "Loss!"}}, "/early_stopping/metric", "Name a metric"),
+        (
+            layers({"type": "reshape", "shape": 3}),
+            "/network/layers/0/shape",
+            "a list in brackets, such as [28, 28, 1].",
+        ),
+        (layers({"type": "expression", "expression": ""}), "/network/layers/0/expression", "This must not be empty."),
+        (dense(weights={"type": "constant", "value": -1e31}), "/network/layers/0/weights/value", "at least -1e30."),
+        (
+            layers({"type": "conv2d", "filters": 1, "kernel": 3, "padding": "full"}),
+            "/network/layers/0/padding",
+            '"valid", "same", a whole number',
+        ),
+    ],
+)
+def test_a_sentence_shows_the_form_that_is_meant(changes, at, says):
+    (finding,) = refused_with(**changes)
+    assert finding.pointer == at
+    assert says in finding.detail
+
+
+def every_type(cls):
+    yield cls
+    for child in cls.__subclasses__():
+        yield from every_type(child)
+
+
+def test_every_example_of_a_field_is_taken_by_it():
+    fields = [(field.alias or name, field) for cls in every_type(Spec) for name, field in cls.model_fields.items()]
+    shown = {**EXAMPLES, **LISTS}
+    tried = set()
+    for key, field in fields:
+        if key in shown and field.annotation is not float and "..." not in shown[key]:
+            value = json.loads(shown[key])
+            if key in ("layers", "augmentation", "metrics"):
+                value = [value]
+            TypeAdapter(field.annotation).validate_json(json.dumps(value))
+            tried.add(key)
+    assert tried == set(shown) - {"network"}
