@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from core.data import Dataset
+from core.layers.embedding import LARGEST
 from core.layers.layer import Array
 from core.network import Network
 from core.preprocessing import PreprocessingSpec
@@ -34,15 +35,21 @@ def check_dataset(network: Network, data: Dataset) -> None:
     largest = -1.0
     for block in data.blocks():
         if (stray := first_stray(block, np.inf)) is not None:
-            detail = f"This layer looks up whole numbers from 0 on, but the dataset holds {stray[1]:g}."
+            detail = (
+                f"This layer looks up whole numbers from 0 on, but the dataset holds {stray[1]:g}: leave it out and "
+                "scale the inputs, or number what they stand for from 0 on."
+            )
             raise SpecError([Finding(f"/network/layers/{index}", detail)])
         largest = max(largest, float(block.max()))
     if largest >= categories:
-        detail = (
-            f"The dataset holds the number {largest:.0f}, but only 0 to {categories - 1} are known: "
-            f"set size to {largest + 1:.0f}."
-        )
-        raise SpecError([Finding(f"/network/layers/{index}/size", detail)])
+        known = f"The dataset holds the number {largest:.0f}, but only 0 to {categories - 1} are known"
+        if largest >= LARGEST:
+            detail = (
+                f"{known}, and a layer knows {LARGEST:,} numbers at most: number what they stand for from 0 on, "
+                "or leave this layer out and scale the inputs."
+            )
+            raise SpecError([Finding(f"/network/layers/{index}", detail)])
+        raise SpecError([Finding(f"/network/layers/{index}/size", f"{known}: set size to {largest + 1:.0f}.")])
 
 
 def check_inputs(network: Network, inputs: Array) -> None:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cache
 from math import prod, sqrt
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from threadpoolctl import ThreadpoolController
 
 from core.random import Random
 from core.spec import PositiveNumber, Spec
@@ -150,7 +152,10 @@ class Orthogonal(Initializer):
     def draw(self, random: Random, shape: Shape, fan_in: int, fan_out: int) -> NDArray[Any]:
         columns = shape[-1] if shape else 1
         rows = prod(shape) // columns
-        Q, R = np.linalg.qr(random.normal((max(rows, columns), min(rows, columns))))
+        normal = random.normal((max(rows, columns), min(rows, columns)))
+        # On one thread: with more the bits could depend on their number, and threads that wait for busy cores are slow.
+        with _blas().limit(limits=1, user_api="blas"):
+            Q, R = np.linalg.qr(normal)
         Q *= np.copysign(self.gain, np.diagonal(R))
         return (Q if rows >= columns else Q.T).reshape(shape)
 
@@ -189,6 +194,12 @@ AnyInitializer = Annotated[
     | NielsenScaled,
     Field(discriminator="type"),
 ]
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """What the linear algebra of NumPy runs on; looking for it takes milliseconds."""
+    return ThreadpoolController()
 
 
 # In place, since a drawn matrix may be the largest array of a run.

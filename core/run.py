@@ -18,13 +18,19 @@ from core.training_spec import TrainingSpec
 
 
 class Diverged(Exception):
-    """The cost or the weights are no longer finite numbers; epoch and step count from 1."""
+    """The cost or the weights are no longer finite numbers; epoch and step count from 1.
 
-    def __init__(self, epoch: int, step: int) -> None:
-        super().__init__(
-            f"Training diverged in epoch {epoch}, step {step}: the numbers grew beyond all bounds. "
-            "A smaller learning rate usually helps."
-        )
+    `learned`: whether some weight had been changed by then.
+    """
+
+    def __init__(self, epoch: int, step: int, *, learned: bool = True) -> None:
+        what = "the numbers grew beyond all bounds. A smaller learning rate usually helps."
+        if not learned:
+            what = (
+                "the numbers are beyond all bounds before anything has been learned. Look for very large inputs, "
+                "targets, first weights or class weights; the learning rate is not the cause."
+            )
+        super().__init__(f"Training diverged in epoch {epoch}, step {step}: {what}")
         self.epoch = epoch
         self.step = step
 
@@ -82,7 +88,7 @@ class Run:
             self._order, epoch=self.epoch, step=self.step, count=count, rates=self._rates(count, steps)
         )
         if failed:
-            raise Diverged(self.epoch + 1, self.step + failed)
+            raise Diverged(self.epoch + 1, self.step + failed, learned=count + failed > 1)
         self.step += steps
 
     def rate(self, count: int) -> float:

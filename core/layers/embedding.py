@@ -11,6 +11,8 @@ from pydantic import Field
 from core.initializers import AnyInitializer, Normal
 from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
 
+LARGEST = 2**24  # up to which float32 counts exactly
+
 
 class Embedding(Layer):
     """y = W[x]: each whole number of x (n, ...), from 0 to size - 1, becomes its row of W (size, dimension).
@@ -20,7 +22,7 @@ class Embedding(Layer):
     """
 
     type: Literal["embedding"] = "embedding"
-    size: Annotated[int, Field(strict=True, ge=1, le=2**24, examples=[256])]  # float32 counts exactly up to 2^24
+    size: Annotated[int, Field(strict=True, ge=1, le=LARGEST, examples=[256])]
     dimension: Annotated[int, Field(strict=True, ge=1, le=2**16, examples=[16])]
     weights: AnyInitializer = Normal(std=1.0)
 

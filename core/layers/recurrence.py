@@ -16,15 +16,13 @@ def sequence_shape(name: str, shape: Shape, units: int, whole: bool) -> Shape:
     """The shape of all states, or of the last one; raises Misfit for anything but a sequence."""
     if len(shape) != 2:
         size = " x ".join(map(str, shape))
-        raise Misfit(
-            None,
-            f"{name} takes sequences, time x features, but here each example is {size}: "
-            + (
-                'put {"type": "reshape", ...} before it.'
-                if len(shape) > 2
-                else 'leave out {"type": "flatten"}, or put {"type": "embedding", ...} before it for whole numbers.'
-            ),
-        )
+        way_out = f'put {{"type": "reshape", "shape": [{shape[0]}, -1]}} before it'
+        if len(shape) == 1:
+            way_out = (
+                'give a recurrent layer before it "sequence": true, leave out {"type": "flatten"}, arrange flat data '
+                'with {"type": "reshape", ...}, or look whole numbers up with {"type": "embedding", ...}'
+            )
+        raise Misfit(None, f"{name} takes sequences, time x features, but here each example is {size}: {way_out}.")
     return (shape[0], units) if whole else (units,)
 
 

@@ -57,12 +57,25 @@ class Residual(Layer):
         result = shapes_through(self.layers, shape)[-1]
         if result != shape:
             before, behind = (" x ".join(map(str, s)) for s in (shape, result))
-            way_out = 'choose layers that keep the shape, with padding "same" and as many filters as there are channels'
-            if len(shape) == len(result) == 1:
-                way_out = f'end the block with {{"type": "dense", "units": {shape[0]}}}'
-            detail = f"The block turns {before} numbers into {behind}, but it is added to its input: {way_out}."
+            detail = (
+                f"The block turns {before} numbers into {behind}, but it is added to its input, so it must keep the "
+                f"shape: {self._way_out(shape, result)}."
+            )
             raise Misfit("layers", detail)
         return shape
+
+    def _way_out(self, shape: Shape, result: Shape) -> str:
+        arrange = f'{{"type": "reshape", "shape": {list(shape)}}}'
+        if result == (*shape, 1):
+            return f'put {{"type": "reshape", "shape": {list(result)}}} in front of it'
+        if prod(result) == prod(shape):
+            return f"end it with {arrange}"
+        if len(result) == 1:
+            dense = f'{{"type": "dense", "units": {prod(shape)}}}'
+            return f"end it with {dense}" if len(shape) == 1 else f"end it with {dense}, {arrange}"
+        if any(layer.type.startswith("conv") for layer in self.layers):
+            return 'convolutions keep it with stride 1, padding "same" and as many filters as there are channels'
+        return f"let it end in {' x '.join(map(str, shape))} again"
 
     def flops(self, shape: Shape) -> int:
         shapes = shapes_through(self.layers, shape)

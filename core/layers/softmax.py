@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.layers.layer import Array, Context, Layer, Shape
+from core.layers.layer import Array, Context, Layer, Misfit, Shape
 
 
 class Softmax(Layer):
@@ -26,6 +26,9 @@ class Softmax(Layer):
         return dx
 
     def output_shape(self, shape: Shape) -> Shape:
+        if shape[-1] == 1:
+            detail = "A softmax over a single number always gives 1: use sigmoid, or put it behind a wider layer."
+            raise Misfit(None, detail)
         return shape
 
     def flops(self, shape: Shape) -> int:

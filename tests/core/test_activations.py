@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from core.layers import ELU, GELU, AnyLayer, LeakyReLU, SiLU, Softplus
+from core.layers import ELU, GELU, AnyLayer, LeakyReLU, SiLU, Softmax, Softplus
 from core.layers.erf import erf
-from core.network import Network
+from core.network import Network, ShapeError
 from core.workspace import Workspace
 
 X = [-30.0, -5.5, -1.0, -0.3, 0.0, 1e-9, 0.2, 1.0, 4.0, 30.0]
@@ -121,3 +121,10 @@ def test_erf_at_the_ends():
     assert np.signbit(found[:2]).tolist() == [False, True]
     assert math.isnan(found[5])
     assert ends[4] == 1e308
+
+
+@pytest.mark.parametrize("shape", [(1,), (4, 1)])
+def test_a_softmax_over_a_single_number_is_refused(shape):
+    with pytest.raises(ShapeError, match="over a single number always gives 1: use sigmoid"):
+        Network.trace([Softmax()], shape)
+    Network.trace([Softmax()], (*shape, 2))

@@ -104,6 +104,24 @@ def test_a_dataset_with_unknown_numbers_is_refused_before_training(make_spec, da
         next(fit(spec_of(make_spec, validation={"dataset": "ds_2"}), words(), data))
 
 
+@pytest.mark.parametrize(
+    ("stray", "says"),
+    [
+        (2.0**24 - 1, "set size to 16777216."),
+        (2.0**24, "a layer knows 16,777,216 numbers at most: number what they stand for from 0 on, or leave"),
+        (2.5, "the dataset holds 2.5: leave it out and scale the inputs, or number what they stand for from 0 on."),
+    ],
+)
+def test_the_way_out_of_unknown_numbers_can_be_gone(make_spec, stray, says):
+    data = words(dtype="float64")
+    data.x[3, 2] = stray
+    with pytest.raises(SpecError) as caught:
+        next(fit(spec_of(make_spec), data))
+    (error,) = caught.value.errors
+    assert says in error.detail
+    assert error.pointer.endswith("/size") == ("set size" in says)
+
+
 def test_the_first_stray_number_is_found():
     assert first_stray(np.array([[0, 1], [2, 3]]), 4) is None
     assert first_stray(np.array([[0, 1], [2, 4.5], [-1, 0]]), 5) == (1, 4.5)

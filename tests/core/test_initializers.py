@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from core.initializers import AnyInitializer, Constant, Initializer, Normal, Orthogonal, Uniform
 from core.random import Purpose, Random
@@ -77,6 +78,15 @@ def test_orthogonal_means_orthonormal(shape):
     product = Q.T @ Q if Q.shape[0] >= Q.shape[1] else Q @ Q.T
     assert values.shape == shape
     assert np.allclose(product, np.eye(len(product)), atol=1e-14)
+
+
+def test_orthogonal_is_the_same_whatever_the_number_of_threads():
+    drawn = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            drawn.append(Orthogonal().draw(Random(3, Purpose.PARAMETERS), (300, 300), 1, 1))
+            assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {threads}
+    assert np.array_equal(*drawn)
 
 
 def test_orthogonal_prefers_no_direction():

@@ -152,3 +152,18 @@ def test_gates_between_others_are_what_they_are_alone(columns, dtype):
         sigmoid(together[:, column], out=together[:, column])
         alone = sigmoid(a[:, column].copy(), out=np.empty(20, dtype))
         assert np.allclose(together[:, column], alone, rtol=1e-6)
+
+
+@over_kinds
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [
+        ((4,), ['give a recurrent layer before it "sequence": true', "flatten", "reshape", "embedding"]),
+        ((8, 8, 3), ['put {"type": "reshape", "shape": [8, -1]} before it']),
+    ],
+)
+def test_what_is_no_sequence_is_told_the_ways_out(kind, shape, says):
+    with pytest.raises(Misfit) as caught:
+        kind(units=2).output_shape(shape)
+    assert "takes sequences, time x features" in caught.value.detail
+    assert all(words in caught.value.detail for words in says)

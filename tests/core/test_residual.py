@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from core.data import split
 from core.estimate import check
 from core.gradcheck import network_error
-from core.layers import Dense, Dropout, Flatten, ReLU, Residual, Sigmoid, Tanh
+from core.layers import Conv2D, Dense, Dropout, Flatten, ReLU, Reshape, Residual, Sigmoid, Tanh
 from core.losses import Quadratic
 from core.network import Network, NetworkSpec, ShapeError, pairs
 from core.predictor import Predictor
@@ -153,6 +153,26 @@ def test_a_layer_inside_that_does_not_fit_is_pointed_at():
     with pytest.raises(ShapeError, match="keep the shape") as caught:
         Network.trace([Residual(layers=(Flatten(),))], (2, 3))
     assert caught.value.pointer == "/network/layers/0/layers"
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "says"),
+    [
+        ((Conv2D(filters=1, kernel=3, padding="same"),), (8, 8),
+         'put {"type": "reshape", "shape": [8, 8, 1]} in front of it.'),
+        ((Conv2D(filters=4, kernel=3),), (8, 8, 4), 'convolutions keep it with stride 1, padding "same"'),
+        ((Conv2D(filters=4, kernel=3), Flatten(), Dense(units=5)), (8, 8, 4),
+         'end it with {"type": "dense", "units": 256}, {"type": "reshape", "shape": [8, 8, 4]}.'),
+        ((Flatten(), Dense(units=6)), (2, 3), 'end it with {"type": "reshape", "shape": [2, 3]}.'),
+        ((Flatten(), Dense(units=8), Reshape(shape=(4, 2))), (2, 3), "let it end in 2 x 3 again."),
+        ((Dense(units=2),), (3,), 'end it with {"type": "dense", "units": 3}.'),
+    ],
+)  # fmt: skip
+def test_the_way_out_keeps_the_shape(layers, shape, says):
+    with pytest.raises(ShapeError, match="must keep the shape") as caught:
+        Network.trace([Residual(layers=layers)], shape)
+    assert says in caught.value.detail
+    assert ("convolutions" in caught.value.detail) == ("convolutions" in says)
 
 
 def test_findings_of_the_validator_point_inside():

@@ -384,6 +384,17 @@ def test_a_diverging_run_ends_at_once(reals, make_spec, dtype):
     assert "learning rate" in str(caught.value)
 
 
+def test_what_is_beyond_bounds_before_learning_is_not_blamed_on_the_learning_rate(reals, make_spec):
+    data = reals()
+    data.x[:] = 1e200
+    layers = [{"type": "dense", "units": 2}]
+    with pytest.raises(Diverged) as caught:
+        list(fit(make_spec(layers=layers, loss={"type": "quadratic"}), data))
+    assert (caught.value.epoch, caught.value.step) == (1, 1)
+    assert "before anything has been learned. Look for very large inputs" in str(caught.value)
+    assert "smaller" not in str(caught.value)
+
+
 def test_weights_that_overflow_in_the_last_step_are_seen(reals, make_spec):
     spec = make_spec(
         layers=[{"type": "dense", "units": 2}],
