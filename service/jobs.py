@@ -25,6 +25,7 @@ from service.dependencies import (
     json_body,
 )
 from service.openapi import JSON_BODY, document_body, refuses
+from service.references import references
 from store.errors import BadCursor, IllegalMove, KeyInProgress, KeyReused, NotFound
 from store.lifecycle import Status
 from store.records import JobRecord
@@ -148,19 +149,20 @@ async def submit_job(
     """Checked against the dataset at the door: shapes, targets and memory. With an `Idempotency-Key` header the same
     request may be sent again without making a second job."""
     idempotency = _idempotency(request, spec)
-    try:
-        estimate = await services.call(services.admission.admit, tenant, spec)
-    except (NotFound, TooMuchMemory):
-        # What was let in once stays accepted, also when the checkpoint that it began from is gone by now.
-        if idempotency is None:
-            raise
-        earlier = await services.call(services.jobs.replay, tenant, idempotency)
-        if earlier is None:
-            raise
-        return _accepted(earlier)
-    if validate_only:
-        return answer(DryRun(spec=spec.model_dump(mode="json"), estimate=estimate))
-    submission = await services.submissions.submit(NewJob(tenant, spec, estimate, idempotency))
+    with references(spec):
+        try:
+            estimate = await services.call(services.admission.admit, tenant, spec)
+        except (NotFound, TooMuchMemory):
+            # What was let in once stays accepted, also when the checkpoint that it began from is gone by now.
+            if idempotency is None:
+                raise
+            earlier = await services.call(services.jobs.replay, tenant, idempotency)
+            if earlier is None:
+                raise
+            return _accepted(earlier)
+        if validate_only:
+            return answer(DryRun(spec=spec.model_dump(mode="json"), estimate=estimate))
+        submission = await services.submissions.submit(NewJob(tenant, spec, estimate, idempotency))
     if not submission.replayed:
         services.doorbell.ring(submission.job.id)
     return _accepted(submission)

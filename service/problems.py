@@ -22,6 +22,7 @@ from service.guard import HostRefused, OriginRefused
 from service.lanes import Busy
 from service.parameters import BadParameter
 from service.problem_details import Members, Problem, respond
+from service.references import MissingReference
 from service.strict_json import MalformedJson, RefusedJson
 from service.uploads import MalformedForm
 from service.wire import MALFORMED_REQUEST
@@ -155,6 +156,13 @@ PROBLEMS: dict[type[Exception], Problem] = {
     ),
     # What the store says.
     errors.NotFound: Problem(404, "not-found", "There is no such thing", "Nothing of this id is yours."),
+    MissingReference: Problem(
+        404,
+        "not-found",
+        "There is no such thing",
+        "Nothing of this id is yours.",
+        lambda error: _errors(error.findings),
+    ),
     errors.IllegalMove: Problem(
         409,
         "illegal-move",

@@ -1,7 +1,9 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
+import pytest
 
 from tests.infrastructure.processes import eventually
 from tests.service.house import TENANT, House, is_problem
@@ -88,12 +90,24 @@ def test_fifty_at_once_with_good_and_bad_among_them(house: House, dataset: str) 
         assert [(event.number, event.type) for event in events] == [(1, "queued")]
 
 
-def test_unknown_datasets_and_checkpoints(house: House, dataset: str) -> None:
-    is_problem(house.http.post("/v1/jobs", json=house.spec("ds_" + "0" * 26)), 404, "not-found")
-    spec = house.spec(dataset, from_checkpoint="ckpt_" + "0" * 26)
-    is_problem(house.http.post("/v1/jobs", json=spec), 404, "not-found")
-    spec = house.spec(dataset, validation={"dataset": "ds_" + "0" * 26})
-    is_problem(house.http.post("/v1/jobs", json=spec), 404, "not-found")
+@pytest.mark.parametrize("more", [{}, {"validate_only": True}])
+@pytest.mark.parametrize(
+    ("fields", "pointers", "says"),
+    [
+        ({"dataset": "ds_" + "0" * 26}, ["/dataset"], "by id; GET /v1/datasets lists"),
+        ({"dataset": "digits"}, ["/dataset"], "There is no dataset 'digits'. A spec names datasets by id"),
+        ({"from_checkpoint": "ckpt_" + "0" * 26}, ["/from_checkpoint"], "/checkpoints lists those of a job"),
+        ({"validation": {"dataset": "ds_" + "0" * 26}}, ["/validation/dataset"], "GET /v1/datasets lists"),
+        ({"dataset": "same", "validation": {"dataset": "same"}}, ["/dataset", "/validation/dataset"], "'same'"),
+    ],
+)
+def test_unknown_datasets_and_checkpoints(
+    house: House, dataset: str, fields: dict[str, Any], pointers: list[str], says: str, more: dict[str, bool]
+) -> None:
+    spec = house.spec(dataset) | fields
+    problem = is_problem(house.http.post("/v1/jobs", json=spec, params=more), 404, "not-found")
+    assert [error["pointer"] for error in problem["errors"]] == pointers
+    assert all(says in error["detail"] for error in problem["errors"])
 
 
 def test_lists_filter_by_status_and_name(house: House, dataset: str) -> None:
