@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -22,10 +22,11 @@ from core.layers.layer import Array
 from core.metrics import Measured
 from core.network import Network
 from core.schema import DataSchema
-from core.spec import Finding, SpecError
+from core.spec import Finding, SpecError, pointer
 
 FORMAT = 1
 _KEY = "nudge"
+_ABSENT = object()
 CLOCKS = ("seconds", "examples_per_s")  # the metrics that depend on the machine, which no checkpoint keeps
 
 
@@ -69,6 +70,15 @@ class Checkpoint:
     def group(self, prefix: str) -> dict[str, Array]:
         """The tensors whose names begin with `prefix`, named by the rest."""
         return {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
+
+    def check_run(self, identity: dict[str, Any]) -> None:
+        """Raise CheckpointMismatch unless a run of this identity may go on from here."""
+        place = _first_difference(self.spec, identity)
+        if place is not None:
+            raise CheckpointMismatch(
+                f"This checkpoint is of a run with another spec: {pointer(place)} differs. Only the same run can go on "
+                "from it; a new one takes its weights with `start` or, as a job, with from_checkpoint."
+            )
 
     def check_weights(self, network: Network) -> None:
         """Raise SpecError unless parameters and running state have the shapes of this network."""
@@ -130,6 +140,22 @@ class Checkpoint:
         if checkpoint.digest != digest:
             raise CheckpointDamaged("The tensors in this checkpoint are damaged.")
         return checkpoint
+
+
+def _first_difference(ours: object, theirs: object) -> tuple[str | int, ...] | None:
+    """The path of the first value that is not the same in both, None if there is none."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        keys: Iterable[str | int] = [*theirs, *(key for key in ours if key not in theirs)]
+        pairs = ((key, ours.get(key, _ABSENT), theirs.get(key, _ABSENT)) for key in keys)
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        pairs = ((index, *both) for index, both in enumerate(zip(ours, theirs, strict=True)))
+    else:
+        return None if ours == theirs else ()
+    for key, one, other in pairs:
+        rest = _first_difference(one, other)
+        if rest is not None:
+            return (key, *rest)
+    return None
 
 
 def _canonical(value: object) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.checkpoint import Checkpoint, CheckpointMismatch
+from core.checkpoint import Checkpoint
 from core.data import Dataset
 from core.engine import Engine
 from core.memory import give_back, room
@@ -142,8 +142,7 @@ class Run:
             start.weights_into(self.network, self.theta, self.state)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.spec != self.spec.identity():
-            raise CheckpointMismatch("This checkpoint is of a run with another spec.")
+        checkpoint.check_run(self.spec.identity())
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
         self.best, self.best_epoch = checkpoint.best, checkpoint.best_epoch
         self.metrics = dict(checkpoint.metrics)

@@ -274,11 +274,20 @@ def test_names_and_ids_do_not_change_the_digest(classes, make_spec):
     assert digests[0] == digests[1]
 
 
-def test_a_checkpoint_of_another_run_is_refused(classes, make_spec):
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"seed": 8}, "/seed"),
+        ({"optimizer": {"type": "sgd", "learning_rate": 0.01}}, "/optimizer/learning_rate"),
+        ({"layers": [{"type": "flatten"}, {"type": "dense", "units": 3}]}, "/network/layers"),
+        ({"validation": {"fraction": 0.5}}, "/validation"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(classes, make_spec, changes, place):
     data = classes()
-    (*_, last) = fit(make_spec(), data)
-    with pytest.raises(CheckpointMismatch):
-        next(fit(make_spec(seed=8), data, resume=last.checkpoint()))
+    (*_, last) = fit(make_spec(epochs=1), data)
+    with pytest.raises(CheckpointMismatch, match=f": {place}\\S* differs.*`start`.*from_checkpoint"):
+        next(fit(make_spec(epochs=1, **changes), data, resume=last.checkpoint()))
 
 
 def test_a_checkpoint_is_of_its_moment(classes, make_spec):
