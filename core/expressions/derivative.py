@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.expressions.tree import COMPARISONS, ONE, TWO, ZERO, Call, Name, Node, Number, Operation, where
+from core.expressions.tree import COMPARISONS, ONE, TWO, ZERO, Call, Name, Node, Operation, parts, where
 
 
 def derivative(node: Node, name: str) -> Node:
     """d node / d name. Parts of `node` are shared, not copied, so that programs compute them once."""
-    match node:
-        case Call(operation, arguments) if operation not in COMPARISONS:
-            slopes = [derivative(argument, name) for argument in arguments]
-            return RULES[operation](node, *arguments, *slopes)
-        case Name(found) if found == name:
-            return ONE
-    return ZERO
+    slopes: dict[int, Node] = {}  # of all parts, by identity
+    for part in parts(node):
+        match part:
+            case Call(operation, arguments) if operation not in COMPARISONS:
+                slopes[id(part)] = RULES[operation](part, *arguments, *[slopes[id(a)] for a in arguments])
+            case Name(found) if found == name:
+                slopes[id(part)] = ONE
+            case _:
+                slopes[id(part)] = ZERO
+    return slopes[id(node)]
 
 
 def _power(y: Node, a: Node, b: Node, da: Node, db: Node) -> Node:
@@ -59,14 +62,11 @@ RULES: dict[Operation, Callable[..., Node]] = {
 
 def kinks(node: Node) -> list[Node]:
     """The formulas whose zeros are where the derivative of `node`, or its value, may jump."""
-    match node:
-        case Call(operation, arguments):
-            inner = [kink for argument in arguments for kink in kinks(argument)]
-            if operation is Operation.ABS:
-                return [*inner, arguments[0]]
-            if operation in COMPARISONS or operation in (Operation.MIN, Operation.MAX):
-                return [*inner, arguments[0] - arguments[1]]
-            return inner
-        case Number() | Name():
-            return []
-    raise TypeError(node)
+    found = []
+    for part in parts(node):
+        match part:
+            case Call(Operation.ABS, (a,)):
+                found.append(a)
+            case Call(operation, (a, b)) if operation in COMPARISONS or operation in (Operation.MIN, Operation.MAX):
+                found.append(a - b)
+    return found

@@ -3,7 +3,8 @@
     formula   = number | name | "(" formula ")" | "-" formula | formula operator formula | function "(" formulas ")"
     operator  = "+" | "-" | "*" | "/" | "**", and "<" | "<=" | ">" | ">=" | "==" as the condition of where
 
-Whatever the text, the only error is ExpressionError. Size and depth of the tree are bounded.
+Whatever the text, the only error is ExpressionError. The size of the tree is bounded, and how deep brackets, calls,
+signs and powers nest; a chain of operators, such as a sum, may be as long as the size allows.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ _TOKEN = re.compile(
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<symbol>\*\*|<=|>=|==|[-+*/()<>,])"
 )
 _KNOWN = ", ".join(sorted(FUNCTIONS))
-_HINTS = {"^": "write ** for a power", "=": "write == to compare"}
+_NEST = "nest where, as in where(x > 0, where(x < 1, a, b), b)"
+_HINTS = {"^": "write ** for a power", "=": "write == to compare", "&": _NEST, "|": _NEST}
+_LOGIC = ("and", "or", "not")
+LONGEST_NAME = 32
 
 
 class ExpressionError(ValueError):
@@ -88,7 +92,7 @@ class _Parser:
         self._tokens = list(_tokens(written))
         self._at = 0
         self._names = {INPUT, *CONSTANTS, *parameters}
-        self._heights: dict[int, int] = {}  # of all nodes so far, by identity
+        self._size = 0
         self.used: set[str] = set()
 
     def whole(self) -> Node:
@@ -111,14 +115,15 @@ class _Parser:
         self._take()
 
     def _unexpected(self, what: str) -> ExpressionError:
+        if self._next.text in _LOGIC:
+            return _no_logic(self._next)
         named = "the end" if self._next.kind == "end" else f"'{self._next.text:.40}'"
         return ExpressionError(self._next.column, f"{what} {named}.")
 
     def _grow(self, node: Node, column: int) -> Node:
         """The node as part of the tree, if that remains small enough."""
-        arguments = node.arguments if isinstance(node, Call) else ()
-        height = self._heights[id(node)] = 1 + max((self._heights[id(a)] for a in arguments), default=0)
-        if len(self._heights) > MAX_NODES or height > MAX_DEPTH:
+        self._size += 1
+        if self._size > MAX_NODES:
             raise _too_complex(column)
         return node
 
@@ -177,16 +182,30 @@ class _Parser:
         if name in FUNCTIONS:
             raise ExpressionError(token.column, f"'{name}' is a function: write {name}(...).")
         if name not in self._names:
-            raise ExpressionError(
-                token.column, f"there is no name '{name:.40}': declare it under parameters, as {{\"{name:.40}\": 1.0}}."
-            )
+            raise self._unknown(token)
         self.used.add(name)
         return Name(name)
 
+    def _unknown(self, token: _Token) -> ExpressionError:
+        name = token.text
+        if name in _LOGIC:
+            return _no_logic(token)
+        way_out = f'declare it under parameters, as {{"{name}": 1.0}}.'
+        if name.lower() in self._names | FUNCTIONS.keys():
+            way_out = _other_case(name)
+        elif len(name) > LONGEST_NAME:
+            way_out = f"the names of parameters have up to {LONGEST_NAME} ASCII letters, digits and _."
+        return ExpressionError(token.column, f"there is no name '{name:.40}': {way_out}")
+
     def _call(self, token: _Token, depth: int) -> Node:
         operation = FUNCTIONS.get(token.text)
+        if operation is None and token.text in _LOGIC:
+            raise _no_logic(token)
         if operation is None:
-            raise ExpressionError(token.column, f"there is no function '{token.text:.40}'; known are {_KNOWN}.")
+            way_out = f"; known are {_KNOWN}."
+            if token.text.lower() in FUNCTIONS:
+                way_out = f": {_other_case(token.text)}"
+            raise ExpressionError(token.column, f"there is no function '{token.text:.40}'{way_out}")
         self._expect("(")
         arguments: list[Node] = []
         while True:
@@ -210,8 +229,16 @@ class _Parser:
 
 def _too_complex(column: int) -> ExpressionError:
     return ExpressionError(
-        column, f"here the expression goes beyond {MAX_NODES} parts or {MAX_DEPTH} levels: make it simpler."
+        column, f"here the expression goes beyond {MAX_NODES} parts, or nests {MAX_DEPTH} deep: make it simpler."
     )
+
+
+def _other_case(name: str) -> str:
+    return f"did you mean {name.lower()}? Capitals count."
+
+
+def _no_logic(token: _Token) -> ExpressionError:
+    return ExpressionError(token.column, f"'{token.text}' has no meaning here: {_NEST}.")
 
 
 def _is_condition(node: Node) -> bool:

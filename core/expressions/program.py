@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.expressions.tree import CONSTANTS, TWO, Call, Name, Node, Number, Operation
+from core.expressions.tree import CONSTANTS, TWO, Call, Name, Node, Number, Operation, parts
 
 Array = NDArray[Any]
 
@@ -105,8 +105,9 @@ class _Values:
 
     def of(self, node: Node) -> int:
         """The number of a formula's value."""
-        if id(node) not in self._seen:
-            self._seen[id(node)] = node, self._new(node)
+        for part in parts(node):
+            if id(part) not in self._seen:
+                self._seen[id(part)] = part, self._new(part)
         return self._seen[id(node)][1]
 
     def _new(self, node: Node) -> int:
@@ -116,9 +117,9 @@ class _Values:
             case Name(name):
                 return self._numbers[name] if name in self._inputs else self._constant(CONSTANTS[name])
             case Call(Operation.POW, (a, b)) if b == TWO:
-                return self._step(Operation.MUL, (self.of(a), self.of(a)))
+                return self._step(Operation.MUL, (self._seen[id(a)][1],) * 2)
             case Call(operation, arguments):
-                return self._step(operation, tuple([self.of(argument) for argument in arguments]))
+                return self._step(operation, tuple([self._seen[id(argument)][1] for argument in arguments]))
         raise TypeError(node)
 
     def _constant(self, value: float) -> int:

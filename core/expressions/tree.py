@@ -126,7 +126,22 @@ ZERO, ONE, TWO = Number(0.0), Number(1.0), Number(2.0)
 
 def where(condition: Node, a: Node, b: Node) -> Node:
     """a where the condition holds, else b."""
-    return a if a == b else Call(Operation.WHERE, (condition, a, b))
+    same = a is b or (not isinstance(a, Call) and a == b)
+    return a if same else Call(Operation.WHERE, (condition, a, b))
+
+
+def parts(formula: Node) -> list[Node]:
+    """Each node of a formula once, arguments first; without recursion, since a sum of many terms is deep."""
+    found: dict[int, Node] = {}
+    waiting = [formula]
+    while waiting:
+        node = waiting[-1]
+        missing = [a for a in node.arguments if id(a) not in found] if isinstance(node, Call) else []
+        if missing:
+            waiting += reversed(missing)
+        else:
+            found.setdefault(id(waiting.pop()), node)
+    return list(found.values())
 
 
 def text(node: Node, floor: int = 0) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from core.expressions import RESERVED, Program, compiled, derivative, doubt, kinks, parse
+from core.expressions.grammar import LONGEST_NAME
 from core.initializers import Constant
 from core.layers.layer import Array, Context, Layer, Misfit, Scratch, Shape, Variable
 
@@ -48,8 +49,10 @@ class Expression(Layer):
     @classmethod
     def _names(cls, begin: dict[str, float]) -> dict[str, float]:
         for name in begin:
-            if not (name.isascii() and name.isidentifier() and len(name) <= 32):
-                raise ValueError("The name of a parameter is up to 32 letters, digits and _, a letter first.")
+            if not (name.isascii() and name.isidentifier() and len(name) <= LONGEST_NAME):
+                raise ValueError(
+                    f"The name of a parameter is up to {LONGEST_NAME} ASCII letters, digits and _, no digit first."
+                )
             if name in RESERVED:
                 raise ValueError(f"The name '{name}' has a meaning of its own in expressions: choose another.")
         return begin

@@ -121,9 +121,18 @@ def test_formulas_mean_what_they_do_in_python(written, value):
         ("x * 1e999", 5, "numbers may be as large"),
         ("x +\xa01", 4, "has no meaning here"),
         ("x + ٣", 5, "has no meaning here"),
+        ("X * 2", 1, "there is no name 'X': did you mean x? Capitals count."),
+        ("x * PI", 5, "did you mean pi?"),
+        ("Tanh(x)", 1, "there is no function 'Tanh': did you mean tanh?"),
+        (f"x * {'b' * 33}", 5, "the names of parameters have up to 32 ASCII letters, digits and _."),
+        ("where(x > 0 and x < 1, x, 0)", 13, "'and' has no meaning here: nest where, as in where(x > 0, where(x < 1,"),
+        ("where(not x > 0, x, 0)", 7, "nest where"),
+        ("where(x > 0 or (x < 1), x, 0)", 13, "nest where"),
+        ("where(and (x > 0), x, 0)", 7, "nest where"),
+        ("where(x > 0 & x < 1, x, 0)", 13, "nest where"),
         ("(" * 300 + "x", MAX_DEPTH + 1, "make it simpler"),
         ("-" * 300 + "x", MAX_DEPTH + 1, "make it simpler"),
-        ("x" + "+x" * 300, 2 * MAX_DEPTH, "make it simpler"),
+        ("x" + "+x" * 300, MAX_NODES, "make it simpler"),
         ("x" + "**x" * 300, 3 * MAX_DEPTH + 1, "make it simpler"),
         ("exp(" * 100 + "x" + ")" * 100, 4 * MAX_DEPTH + 1, "make it simpler"),
     ],
@@ -316,7 +325,9 @@ def test_the_deepest_formulas_can_be_differentiated(pattern):
         ("1 / x", {}),
         ("sin(30 * x)", {}),
         ("1e6 * x", {}),
-        ("x ** 2 - x ** 2", {}),
+        ("x - a / b", {"a": 0.0, "b": 1.0}),
+        ("a * x", {"a": 0.0}),
+        ("x" + " * x" * 10 + "+ x" * 60, {}),
         ("where(x > 0, sqrt(x), 0)", {}),
         ("max(x, x)", {}),
     ],
@@ -338,12 +349,51 @@ def test_sound_formulas_raise_no_doubt(written, parameters):
         ("sqrt(max(x, 0))", "the derivative of this expression is no finite number"),
         ("(x + 1e17) - 1e17", "does not follow its derivative"),
         ("sin(1e12 * x)", "does not follow its derivative"),
+        ("0 * x", "by x is 0 for all x between -3 and 3, so nothing in front of it could learn"),
+        ("where(x > 0, 1, 0)", "could learn: let it change with x"),
+        ("x ** 2 - x ** 2", "could learn"),
     ],
 )
 def test_unsound_formulas_do(written, says):
     found = doubt(parse(written, []), {})
     assert re.search(says, found)
     assert re.fullmatch(r"[A-Z].*\.", found)
+
+
+@pytest.mark.parametrize(
+    ("written", "parameters", "says"),
+    [
+        ("x / b", {"b": 0.0}, "With b = 0 or near it, for 100% of the x between -3 and 3 the value"),
+        ("x * sqrt(b)", {"b": 0.0}, "With b = 0 or near it, .* the derivative"),
+        ("x + sqrt(b + 0.01)", {"b": 0.0}, "With b = 0 or near it, .* the value"),
+        ("a * x + log(c * x * x)", {"a": 1.0, "c": 0.0}, "With c = 0 or near it"),
+        ("x / (a * b)", {"a": 0.0, "b": 0.0}, "With a = 0 and b = 0 or near it"),
+        ("log(x) * b", {"b": 0.0}, "^For "),
+    ],
+)
+def test_a_parameter_that_begins_badly_is_named(written, parameters, says):
+    found = doubt(parse(written, parameters), parameters)
+    assert re.search(says, found)
+    assert ("let it begin elsewhere" in found) == found.startswith("With")
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "slope"),
+    [
+        ("x" + " + x" * 124, 250.0, 125.0),
+        ("x" + " - x" * 124, -246.0, -123.0),
+        ("x" + " * x" * 124, 2.0**125, 125 * 2.0**124),
+        ("x" + " / x" * 124, 2.0**-123, -123 * 2.0**-124),
+        ("where(x > 0, x" + " * x / x" * 61 + ", 0)", 2.0, 1.0),
+        ("abs(x" + " - x / 2" * 60 + ")", 58.0, 29.0),
+    ],
+)
+def test_chains_may_be_as_long_as_there_are_parts(written, value, slope):
+    tree = parse(written, [])
+    assert at(written, 2) == value
+    found = evaluate([derivative(tree, "x"), *kinks(tree)], 2.0)
+    assert found[0, 0] == pytest.approx(slope)
+    doubt(tree, {})
 
 
 def test_every_function_is_known_to_the_grammar():
