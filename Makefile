@@ -19,16 +19,19 @@ $(BIN)/uv: requirements/bootstrap.txt
 	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements/bootstrap.txt
 	@touch $@
 
-# The kernels are compiled once, by a compiler that goes again: it is larger than everything else together.
+# The kernels are compiled once, by a compiler that goes again: it is larger than everything else together. The stamp
+# lies beside them, so that whoever removes them removes it too.
+BUILT := core/compiled/built
 KERNELS := $(wildcard core/compiled/*.c core/compiled/*.h)
-$(VENV)/kernels.stamp: $(KERNELS) core/compiled/build.py requirements/compiler.txt $(BIN)/uv
+$(BUILT)/kernels.stamp: $(KERNELS) core/compiled/build.py requirements/compiler.txt | $(BIN)/uv
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes --target $(VENV)/compiler -r requirements/compiler.txt
 	@echo "Compiling the kernels for this processor ..."
 	@PYTHONPATH=$(VENV)/compiler $(BIN)/python -m core.compiled.build
 	@rm -rf $(VENV)/compiler
-	@touch $@
+	@mkdir -p $(BUILT) && touch $@
 
-$(VENV)/default.stamp: requirements/default.txt pyproject.toml $(VENV)/kernels.stamp
+$(VENV)/default.stamp: requirements/default.txt pyproject.toml $(BIN)/uv | $(BUILT)/kernels.stamp
+	@echo "Installing what Nudge needs ..."
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --compile-bytecode --require-hashes -r requirements/default.txt
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes -r requirements/build.txt
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
@@ -89,11 +92,11 @@ openapi: $(VENV)/dev.stamp  ## write openapi/openapi.json from the application
 	@$(BIN)/python openapi/export.py
 
 .PHONY: bench
-bench: $(PEERS)/peers.stamp $(VENV)/kernels.stamp  ## train beside PyTorch, JAX and scikit-learn: make bench ARGS="--workloads W1,W2 --threads 1"
+bench: $(PEERS)/peers.stamp $(BUILT)/kernels.stamp  ## train beside PyTorch, JAX and scikit-learn: make bench ARGS="--workloads W1,W2 --threads 1"
 	@$(PEERS)/bin/python -m benchmarks.training $(ARGS)
 
 .PHONY: peers
-peers: $(PEERS)/peers.stamp $(VENV)/kernels.stamp  ## the same start gives the same weights as in PyTorch
+peers: $(PEERS)/peers.stamp $(BUILT)/kernels.stamp  ## the same start gives the same weights as in PyTorch
 	@$(PEERS)/bin/python -m pytest peers $(ARGS)
 
 .PHONY: bench-service
@@ -105,5 +108,5 @@ literature: $(VENV)/default.stamp  ## repeat the literature's own experiments: m
 	@$(BIN)/python -m benchmarks.literature $(ARGS)
 
 .PHONY: clean
-clean:  ## remove the environment and caches (never data)
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean:  ## remove the environment, the kernels and caches (never data)
+	@rm -rf $(VENV) $(BUILT) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

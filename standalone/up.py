@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.compiled.build import summary
+from core.compiled.build import missing, summary
 from standalone.broker import PrivateBroker, find_server, socket_folder
 from standalone.child import Child
 from standalone.data_lock import DataLock
@@ -44,6 +44,9 @@ def up(options: Options, say: Callable[[str], None]) -> None:
     """
     options.data.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users have no business in it
     data = options.data.resolve()
+    say(f"Starting Nudge in {data} ...")
+    if missing():
+        say("Its worker compiles the kernels first, once, which takes up to a minute; jobs wait for that.")
     with ExitStack() as stack:
         lock = DataLock(data)
         stack.callback(lock.release)

@@ -7,13 +7,17 @@ user's cache. Their names carry a hash of the sources and flags: what is stale i
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -42,11 +46,16 @@ class CannotCompile(Exception):
     """There is no compiler, or it failed."""
 
 
+def sources() -> list[Path]:
+    """All that is compiled; the Makefile compiles again when one of them changes."""
+    return sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.c")])
+
+
 @cache
 def stamp() -> str:
     """What the sources and flags are, in 16 hexadecimal digits."""
     total = hashlib.sha256(repr((FLAGS, DTYPES, VARIANTS)).encode())
-    for file in sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.c")]):
+    for file in sources():
         total.update(file.name.encode() + b"\0" + file.read_bytes())
     return total.hexdigest()[:16]
 
@@ -110,8 +119,8 @@ def build(wanted: str) -> list[Path]:
     if command is None:
         raise CannotCompile("There is no compiler: pip install ziglang.")
     folder = _writable()
-    with tempfile.TemporaryDirectory(dir=folder, prefix="compiling-") as made:
-        jobs = [(dtype, Path(made) / f"{wanted}-{dtype}-{stamp()}.so") for dtype in DTYPES]
+    with _workshop(folder) as made:
+        jobs = [(dtype, made / f"{wanted}-{dtype}-{stamp()}.so") for dtype in DTYPES]
         cache_of_zig = {"ZIG_GLOBAL_CACHE_DIR": f"{made}/cache", "ZIG_LOCAL_CACHE_DIR": f"{made}/cache"}
         running = [
             subprocess.Popen(  # noqa: S603  (our own command)
@@ -129,6 +138,40 @@ def build(wanted: str) -> list[Path]:
         return [target.rename(folder / target.name) for _, target in jobs]
 
 
+@contextmanager
+def _workshop(folder: Path) -> Iterator[Path]:
+    """A folder to compile in, locked as long as we live, so that others know what a killed compilation has left."""
+    with ExitStack() as stack:
+        with _locked(folder):  # nobody sweeps between the making of ours and its lock
+            sweep(folder)
+            made = stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="compiling-"))
+            stack.enter_context(_locked(Path(made)))
+        yield Path(made)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks, where nothing is swept either
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what compilations that were killed have left."""
+    for left in folder.glob("compiling-*"):
+        with suppress(OSError):
+            held = os.open(left, os.O_RDONLY)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its compilation lives
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(held)
+
+
 def _writable() -> Path:
     for folder in places():
         try:
@@ -142,6 +185,9 @@ def _writable() -> Path:
 
 def main() -> None:
     """Compile for this processor, or for the variants named, or for `all` of this kind; remove what is stale."""
+    if not sys.argv[1:] and variant() is None:
+        sys.stdout.write("There are no kernels for this processor; NumPy does the work, slower.\n")
+        return
     wanted = sys.argv[1:] or [variant() or ""]
     if wanted == ["all"]:
         wanted = [name for name in VARIANTS if name.startswith(platform.machine().replace("_", "-"))]
@@ -153,6 +199,7 @@ def main() -> None:
                 build(name)
         except CannotCompile as error:
             sys.exit(str(error))
+    sweep(SOURCES / "built")
     for old in (SOURCES / "built").glob("*.so"):
         if stamp() not in old.name:
             old.unlink()

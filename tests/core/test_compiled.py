@@ -1,6 +1,7 @@
 """The compiled form equals the plain one: over 20 steps, for every layer, loss, optimizer and type of numbers."""
 
 import os
+import re
 import subprocess
 import sys
 from math import prod
@@ -286,6 +287,47 @@ def test_a_library_is_known_by_the_hash_of_its_sources():
     found = build.find("float32")
     assert found is not None
     assert build.stamp() in found.name
+
+
+def test_make_compiles_again_when_a_source_changes():
+    rules = subprocess.run(["make", "-pnq", "help"], capture_output=True, text=True, check=False).stdout
+    (line,) = re.findall(r"^core/compiled/built/kernels\.stamp: (.*)$", rules, re.MULTILINE)
+    compiled = {Path(name).resolve() for name in line.split() if name.endswith((".c", ".h"))}
+    assert compiled == set(build.sources())
+    assert "core/compiled/build.py" in line.split()
+
+
+COMPILING = """
+import os, sys
+from pathlib import Path
+from core.compiled import build
+with build._workshop(Path(sys.argv[1])):
+    print("compiling", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_killed_compilations_left_is_swept_and_nothing_else(tmp_path):
+    killed, going = (
+        subprocess.Popen(
+            [sys.executable, "-c", COMPILING, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        )
+        for _ in range(2)
+    )
+    with killed, going:
+        assert [process.stdout.readline() for process in (killed, going)] == ["compiling\n"] * 2
+        assert len(list(tmp_path.iterdir())) == 2
+        killed.kill()
+        killed.wait()
+        build.sweep(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 1
+        going.communicate("")
+    assert going.returncode == 0
+    assert not list(tmp_path.iterdir())
 
 
 @settings(max_examples=60, deadline=None)

@@ -40,6 +40,8 @@ def bare(tmp_path: Path) -> Mapping[str, str]:
 def test_the_kernels_are_named(tmp_path: Path) -> None:
     with System(tmp_path / "data") as system:
         assert said_at_start(system) == (summary(), summary())
+        said = (system.data / "up.log").read_text()
+    assert said.startswith(f"Starting Nudge in {system.data} ...\n")
 
 
 def test_without_kernels_numpy_computes_and_it_is_said(bare: Mapping[str, str], tmp_path: Path) -> None:
