@@ -88,35 +88,47 @@ OPERATION(sparse_forward) {
     activate(o->kind, NUMBERS(3), mine.from * units, mine.to * units);
 }
 
-/* dW += x dy for one row and `vecs` vectors of units, over the inputs [from, to). */
-INLINE void sparse_update(int vecs, Row row, const real *dy, real *dW, int64_t units, int64_t left, int64_t from, int64_t to) {
+/* dW += x dy for one row and `vecs` vectors of units (the last one `full` or cut), over its entries from `q` on whose places lie
+   before `to`; returns the entry to go on with. */
+INLINE int64_t sparse_update(int vecs, int full, Row row, const real *dy, real *dW, int64_t units, int64_t left, int64_t q, int64_t to) {
     vec d[4];
+    int64_t last = (vecs - 1) * LANES;
     for (int v = 0; v < vecs; v++) d[v] = load(dy + v * LANES);
-    for (int64_t q = 0; q < row.count; q++) {
-        int64_t place = row.places[q];
-        if (place < from || place >= to) continue;
-        real *line = dW + place * units;
+    for (; q < row.count && row.places[q] < to; q++) {
+        real *line = dW + row.places[q] * units;
         vec x = all(row.values[q]);
         for (int v = 0; v < vecs - 1; v++) store(line + v * LANES, fma_(x, d[v], load(line + v * LANES)));
-        int64_t last = (vecs - 1) * LANES;
-        store_some(line + last, fma_(x, d[vecs - 1], load(line + last)), left - last);
+        vec end = fma_(x, d[vecs - 1], load(line + last));
+        if (full) store(line + last, end);
+        else store_some(line + last, end, left - last);
     }
+    return q;
 }
 
+#define NEAREST 24576 /* bytes that stay in the first-level cache beside what passes through it */
+
 OPERATION(sparse_gradients) {
-    int64_t inputs = o->n[0], units = o->n[1];
+    int64_t inputs = o->n[0], units = o->n[1], near = most(1, NEAREST / (units * (int64_t)sizeof(real)));
     Share mine = share(inputs, 1, t->part, t->parts);
+    const Row *rows = o->p[0];
     real *dW = NUMBERS(4);
+    int32_t *at = (int32_t *)t->room; /* the entry of each row to go on with */
     memset(dW + mine.from * units, 0, (size_t)((mine.to - mine.from) * units) * sizeof(real));
     for (int64_t j = 0; j < units; j += 4 * LANES) {
         int64_t left = least(units - j, 4 * LANES);
-        for (int64_t i = 0; i < batch->n; i++) {
-            Row row = ((const Row *)o->p[0])[i];
-            const real *dy = NUMBERS(3) + i * units + j;
-#define CASE(vecs) case vecs: sparse_update(vecs, row, dy, dW + j, units, left, mine.from, mine.to); break;
-            switch ((left + LANES - 1) / LANES) { CASE(1) CASE(2) CASE(3) CASE(4) }
+        for (int64_t i = 0; i < batch->n; i++)
+            for (at[i] = 0; at[i] < rows[i].count && rows[i].places[at[i]] < mine.from;) at[i]++;
+        for (int64_t from = mine.from; from < mine.to; from += near)
+            for (int64_t i = 0; i < batch->n; i++) {
+                int64_t to = least(mine.to, from + near), q = at[i];
+                const real *dy = NUMBERS(3) + i * units + j;
+#define CASE(vecs, full) case 2 * vecs + full: q = sparse_update(vecs, full, rows[i], dy, dW + j, units, left, q, to); break;
+                switch (2 * ((left + LANES - 1) / LANES) + (left % LANES == 0)) {
+                    CASE(1, 0) CASE(2, 0) CASE(3, 0) CASE(4, 0) CASE(1, 1) CASE(2, 1) CASE(3, 1) CASE(4, 1)
+                }
 #undef CASE
-        }
+                at[i] = (int32_t)q;
+            }
     }
     if (t->part == t->parts - 1) sum_rows(NUMBERS(3), batch->n, units, 0, units, NUMBERS(5));
 }
