@@ -53,8 +53,12 @@ class Dataset:
             raise DatasetDamaged("The rows of this view must be int64 numbers of rows that exist.")
         if isinstance(target, ClassTarget) and n and not 0 <= int(self.y.min()) <= int(self.y.max()) < target.width:
             raise DatasetDamaged("This dataset names classes that its schema does not have.")
-        if any(mask.dtype.kind not in "ui" or len(mask) != n for mask in self.masks):
+        steps = self.schema.input_shape[:1]
+        forms = ((n,), (n, *steps)) if len(self.masks) == 1 else ((n,),)
+        if any(mask.dtype.kind not in "ui" or mask.shape not in forms for mask in self.masks):
             raise DatasetDamaged("The masks of this dataset are not what its schema says.")
+        if len(self.masks) != len(self.schema.places("mask")):
+            raise DatasetDamaged("This dataset does not have as many masks as its schema says.")
         if self.schema.rows != (n if self.rows is None else len(self.rows)):
             raise DatasetDamaged("The number of rows of this dataset is not what its schema says.")
 

@@ -14,6 +14,7 @@ from core.data import Dataset, split
 from core.engine import DEFAULT, Engine
 from core.estimate import check
 from core.evaluation import Evaluation
+from core.masks import check_mask_values
 from core.metrics import Measured
 from core.run import Diverged, Run
 from core.schema import ClassTarget
@@ -81,8 +82,10 @@ def fit(
         validation = validation.with_classes(data.schema.target)
 
     run = Run(spec, data, resume, start, engine)
-    for read in (data,) if validation is None else (data, validation):
-        check_dataset(run.network, read)
+    for at, read in ("/dataset", data), ("/validation/dataset", validation):
+        if read is not None:
+            check_dataset(run.network, read)
+            check_mask_values(run.network, read, at)
     evaluation = None if validation is None else Evaluation(run, validation, engine)
     while run.epoch < spec.epochs and not _stopped(run):
         yield from _epoch(run, evaluation, chunk_s)

@@ -88,6 +88,54 @@ def test_masks_of_another_length_are_damage():
         replace(sequences(), masks=(LENGTHS.astype(float),))
 
 
+@pytest.mark.parametrize(
+    "masks",
+    [
+        (FLAGS[:, :4],),
+        (FLAGS[:, :, None],),
+        (FLAGS, FLAGS),
+        (LENGTHS, FLAGS),
+    ],
+)
+def test_masks_of_another_width_are_damage(masks):
+    with pytest.raises(DatasetDamaged, match="masks"):
+        sequences(masks)
+
+
+@pytest.mark.parametrize("masks", [(), (LENGTHS, LENGTHS)])
+def test_masks_are_as_many_as_the_schema_says(masks):
+    with pytest.raises(DatasetDamaged, match="as many masks"):
+        replace(sequences((LENGTHS,)), masks=masks)
+
+
+@pytest.mark.parametrize(
+    ("name", "stray", "says"),
+    [
+        ("one number of steps", TIME + 1, "holds 7, which is not a number of steps from 0 to 6"),
+        ("one number of steps", -1, "holds -1, which is not a number of steps"),
+        ("one array of flags", 2, "holds 2, which is not 0 or 1"),
+        ("one column for each step", 3, "holds 3, which is not 0 or 1"),
+    ],
+)
+def test_masks_that_say_what_cannot_be_are_refused(make_spec, name, stray, says):
+    *masks, last_one = MASKS[name]
+    changed = last_one.copy()
+    changed.flat[5] = stray
+    data, sound = sequences((*masks, changed)), sequences()
+    aside = make_spec(layers=LAYERS, validation={"dataset": "ds_2"})
+    fraction = make_spec(layers=LAYERS, validation={"fraction": 0.5})
+    for events, pointer in (
+        (fit(make_spec(layers=LAYERS), data), "/dataset"),
+        (fit(fraction, data), "/dataset"),
+        (fit(aside, sound, data), "/validation/dataset"),
+    ):
+        with pytest.raises(SpecError, match=says) as caught:
+            next(events)
+        assert [at for at, _ in caught.value.errors] == [pointer]
+    unmoved = make_spec(layers=[{"type": "flatten"}, {"type": "dense", "units": 2}])
+    assert last(unmoved, data)
+
+
 def test_columns_that_do_not_fit_the_steps_are_refused(make_spec):
     odd = sequences(MASKS["one column for each step"][:4])
     with pytest.raises(SpecError, match="4 mask columns do not fit its sequences of 6 steps") as caught:
