@@ -1,5 +1,7 @@
 """`nudge train`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,8 @@ import click
 
 from client.commands.datasets import FILES, uploaded
 from client.commands.watching import watch
+from client.errors import NudgeError
+from client.schemas import Estimate
 from client.specs import complete, load, override
 from client.terminal import Terminal, connected, pass_terminal
 
@@ -56,21 +60,22 @@ def train(
     body = _body(spec, settings)
     if name is not None:
         body["name"] = name
-    if data:
-        body["dataset"] = uploaded(terminal, data, name=_name(body)).id
-    elif "dataset" not in body:
-        raise click.UsageError("The spec names no dataset: upload one with --data FILES, or add --set dataset=ds_...")
-    if validation:
-        body["validation"] = _validation(terminal, validation, _name(body))
     client = terminal.client()
-    if dry_run:
-        estimate = client.jobs.estimate(complete(body, {}))
-        if terminal.json:
-            terminal.document(estimate.to_json())
-        else:
-            terminal.facts({field: f"{value:,}" for field, value in estimate.to_json().items()})
-        return None
-    job = client.train(body)
+    with _uploads(terminal) as uploads:
+        if data:
+            uploads.append(uploaded(terminal, data, name=_name(body)).id)
+            body["dataset"] = uploads[-1]
+        elif "dataset" not in body:
+            raise click.UsageError(
+                "The spec names no dataset: upload one with --data FILES, or add --set dataset=ds_..."
+            )
+        if validation:
+            body["validation"] = _validation(terminal, validation, _name(body), uploads)
+        if dry_run:
+            _say_cost(terminal, client.jobs.estimate(complete(body, {})))
+            _take_back(terminal, uploads)
+            return None
+        job = client.train(body)
     if watching:
         terminal.talk.print(f"Training [bold]{job.name}[/]  [dim]{job.id}[/]\n", soft_wrap=True)
         return watch(terminal, job)
@@ -82,6 +87,32 @@ def train(
             soft_wrap=True,
         )
     return None
+
+
+@contextmanager
+def _uploads(terminal: Terminal) -> Iterator[list[str]]:
+    """The datasets that this command has uploaded: what is refused leaves none of them behind."""
+    uploads: list[str] = []
+    try:
+        yield uploads
+    except (NudgeError, click.ClickException) as error:
+        if not isinstance(error, NudgeError) or error.refused:  # else a job may have come of it
+            _take_back(terminal, uploads)
+        raise
+
+
+def _take_back(terminal: Terminal, uploads: list[str]) -> None:
+    for dataset in uploads:
+        with suppress(NudgeError):  # it stays then; what went wrong before is what counts
+            terminal.client().datasets.delete(dataset)
+            terminal.talk.print(f"Deleted [dim]{dataset}[/] again: no job uses it.", soft_wrap=True)
+
+
+def _say_cost(terminal: Terminal, estimate: Estimate) -> None:
+    if terminal.json:
+        terminal.document(estimate.to_json())
+    else:
+        terminal.facts({field: f"{value:,}" for field, value in estimate.to_json().items()})
 
 
 def _body(spec: Path, settings: tuple[str, ...]) -> dict[str, Any]:
@@ -99,7 +130,7 @@ def _name(body: dict[str, Any]) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _validation(terminal: Terminal, values: tuple[str, ...], name: str | None) -> dict[str, Any]:
+def _validation(terminal: Terminal, values: tuple[str, ...], name: str | None, uploads: list[str]) -> dict[str, Any]:
     if len(values) == 1 and not Path(values[0]).is_file():
         try:
             return {"fraction": float(values[0])}
@@ -109,4 +140,5 @@ def _validation(terminal: Terminal, values: tuple[str, ...], name: str | None) -
     if missing:
         raise click.BadParameter(f"{missing[0]!r} is neither a file nor a fraction.", param_hint="--validation")
     files = tuple(Path(value) for value in values)
-    return {"dataset": uploaded(terminal, files, name=f"{name[:53]}-validation" if name else None).id}
+    uploads.append(uploaded(terminal, files, name=f"{name[:53]}-validation" if name else None).id)
+    return {"dataset": uploads[-1]}

@@ -78,6 +78,27 @@ def test_a_dry_run_says_what_it_would_cost(run: Run) -> None:
     assert json.loads(done.stdout)["parameters"] == 67
 
 
+def test_only_a_job_keeps_what_was_uploaded_for_it(run: Run) -> None:
+    def there() -> set[str]:
+        return {dataset["id"] for dataset in json.loads(run("datasets", "list", "--limit", "200", "--json").stdout)}
+
+    before = there()
+    data = ["--data", SAMPLES / "iris.csv"]
+    for words, status, uploads in (
+        ([*data, "--dry-run"], 0, 1),
+        ([*data, "--set", "network.layers.2.units=5"], 4, 1),
+        ([*data, "--validation", SAMPLES / "iris.csv", "--set", "epochs=0"], 4, 2),
+        ([*data, "--validation", "half"], 2, 1),
+        (["--data", SAMPLES / "README.md"], 4, 0),
+    ):
+        done = run("train", IRIS, *words, "--json")
+        assert done.returncode == status, done.stderr
+        assert done.stderr.count("again: no job uses it.") == uploads, done.stderr
+        assert there() == before
+    assert run("train", IRIS, *data, "--json").returncode == 0
+    assert len(there() - before) == 1
+
+
 def test_usage_errors_are_2(run: Run, tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text("{")

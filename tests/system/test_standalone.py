@@ -90,7 +90,8 @@ def test_two_side_by_side_do_not_disturb_each_other(system: System, folder: Path
         log = folder / "up.log"
         eventually(lambda: "Ctrl-C stops it." in log.read_text(), 30, "it says where it is")
         assert log.read_text().startswith(
-            f"Port 8080 is taken by another program, so this is port {port}.\nNudge is up at {other.url} "
+            f"Starting Nudge in {folder} ...\nPort 8080 is taken by another program, so this is port {port}.\n"
+            f"Nudge is up at {other.url} "
         )
         mine, theirs = upload(first, "mine"), upload(second, "theirs")
         assert second.get(f"/v1/datasets/{mine}").status_code == 404
