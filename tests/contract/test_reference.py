@@ -239,3 +239,23 @@ def test_the_table_of_a_step_is_made_of_operations_that_exist() -> None:
     named = set(re.findall(r"`(\w+)`", " ".join(table)))
     assert len(table) == 6
     assert named <= set(CODES)
+
+
+def bounds(schema: Any) -> Iterator[float]:
+    """Every upper bound in a JSON schema."""
+    if isinstance(schema, dict):
+        yield from (
+            schema[word] for word in ("maximum", "exclusiveMaximum") if isinstance(schema.get(word), int | float)
+        )
+    for value in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from bounds(value)
+
+
+def test_every_bound_is_told() -> None:
+    told = "".join((DOCS / page).read_text("utf-8") for page in UNIONS).replace("1e30", f"{10**30:,}")
+    told = told.replace("2⁶³", f"{2**63:,}")
+    found = set(bounds(TrainingSpec.model_json_schema()))
+    assert len(found) > 10
+    for bound in found:
+        text = f"{round(bound) if bound < 1e30 else 10**30:,}" if bound >= 1 else f"{bound}"
+        assert re.search(rf"(?<![\d,.]){re.escape(text)}(?![\d]|,\d)", told), text
