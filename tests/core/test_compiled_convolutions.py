@@ -86,3 +86,21 @@ def test_any_stride_padding_dilation_and_groups(drawn):
     except ShapeError:
         assume(False)
     assert_equal(spec, dataset(shape, dtype="float64"))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize(
+    "behind",
+    [
+        [{"type": "global_avg_pool"}],
+        [{"type": "global_max_pool"}],
+        [{"type": "max_pool2d", "size": 8}, {"type": "flatten"}],
+        [{"type": "avg_pool2d", "size": 8}, {"type": "reshape", "shape": [3]}],
+    ],
+    ids=lambda layers: layers[0]["type"],
+)
+def test_a_pool_may_come_last(behind, loss, dtype):
+    first = {"type": "conv2d", "filters": 4, "kernel": 3, "padding": "same"}
+    layers = [first, {"type": "tanh"}, first | {"filters": 3}, *behind]
+    assert_equal(spec_of(layers, loss={"type": loss}, dtype=dtype, epochs=3), dataset((8, 8)))
