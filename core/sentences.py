@@ -47,11 +47,10 @@ BOUNDS = {
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
 }
-WHOLE = "This must be a whole number, without quotes or a decimal point."
 PLAIN = {
-    "int_type": WHOLE,
-    "int_parsing": WHOLE,
-    "int_from_float": WHOLE,
+    "int_type": "This must be a whole number, without quotes or a decimal point.",
+    "int_from_float": "This must be a whole number.",
+    "int_parsing": "This must be a whole number.",
     "float_type": "This must be a number, without quotes.",
     "float_parsing": "This must be a number.",
     "string_type": "This must be a text in quotes.",

@@ -27,6 +27,7 @@ from core.expressions.tree import (
     Number,
     Operation,
 )
+from core.sentences import number
 
 MAX_LENGTH = 1000  # characters
 MAX_NODES = 250
@@ -174,7 +175,7 @@ class _Parser:
         token = self._take()
         value = float(token.text)
         if value > LARGEST:
-            raise ExpressionError(token.column, f"numbers may be as large as {LARGEST:g}.")
+            raise ExpressionError(token.column, f"numbers may be as large as {number(LARGEST)}.")
         return Number(value)
 
     def _name(self, token: _Token) -> Node:

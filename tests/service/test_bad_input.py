@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import socket
 import zipfile
 from collections.abc import Callable
@@ -158,6 +159,8 @@ def test_parameters_out_of_bounds(house: House, dataset: str, trained: str, path
     answer = house.http.get(path.format(job=trained, dataset=dataset), headers={"Accept": "application/json"})
     problem = is_problem(answer, 422)
     assert problem["type"] in ("/problems/invalid-parameter", "/problems/invalid-cursor")
+    for error in problem.get("errors", []):
+        assert not re.search("Input should|String should|valid integer", error["detail"])
 
 
 @pytest.mark.parametrize("kind", ["jobs", "datasets", "models", "checkpoints"])
