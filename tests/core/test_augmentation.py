@@ -274,4 +274,4 @@ def test_a_step_named_like_a_field_hides_no_place(make_spec):
 def test_the_estimate_counts_its_memory(classes, make_spec):
     schema = classes().schema
     without, within = (check(make_spec(augmentation=a), schema, None).memory_bytes for a in ([], ALL))
-    assert within - without == augmentation_bytes(STEPS, (4, 3))
+    assert within - without >= augmentation_bytes(STEPS, (4, 3))
