@@ -14,7 +14,15 @@ from service.settings import ServiceSettings
 from store.settings import StoreSettings
 from tests.service.house import House, running
 
-schema = schemathesis.openapi.from_dict(create_app(ServiceSettings(), StoreSettings()).openapi())
+
+def document() -> dict[str, Any]:
+    """What the service says of itself, but with one kind of layer in a block: blocks in blocks have no end."""
+    told: dict[str, Any] = create_app(ServiceSettings(), StoreSettings()).openapi()
+    told["components"]["schemas"]["Residual"]["properties"]["layers"]["items"] = {"$ref": "#/components/schemas/Dense"}
+    return told
+
+
+schema = schemathesis.openapi.from_dict(document())
 CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance]
 
 
