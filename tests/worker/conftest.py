@@ -32,7 +32,22 @@ from store.queue import Doorbell
 from store.records import JobRecord
 
 TENANT = "default"
-LONG = {"epochs": 600, "checkpoints": {"every_epochs": 1, "keep": 2}}  # seconds, in which a test can interfere
+# Seconds, in which a test can interfere: each example is a step of its own, through layers of some width.
+LONG = {
+    "epochs": 600,
+    "batch_size": 1,
+    "network": {
+        "layers": [
+            {"type": "dense", "units": 128},
+            {"type": "tanh"},
+            {"type": "dense", "units": 64},
+            {"type": "tanh"},
+            {"type": "dense", "units": 2},
+        ],
+    },
+    "optimizer": {"type": "sgd", "learning_rate": 0.01},
+    "checkpoints": {"every_epochs": 1, "keep": 2},
+}
 
 
 class Plant:
