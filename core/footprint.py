@@ -22,7 +22,7 @@ from core.training_spec import TrainingSpec
 from core.workspace import evaluation_rows, layout
 
 CHECKPOINT = 3  # times its size: the copied vectors, the file's bytes, and these once more on their way
-ROOM = 176_128  # numbers for each thread of the driver: PANELS of product.h
+ROOM = 265_232  # numbers for each thread of the driver: PANELS of product.h
 PASSING = 4 * 2**20  # what Python and NumPy take besides
 KEPT_BACK = 0.02  # the share that the allocator does not give back at once
 

@@ -2,27 +2,15 @@
    writes: number k of the patch of window w is image[at[w] + cells[k]]. So strides, dilation, the two directions and sequences
    are one kernel, and no patch is ever copied (M. Dukhan, "The indirect convolution algorithm", 2019). */
 
-/* What one register holds: a matrix is cut into panels of 1 to 3 parts, as many as keep the sums of a tile in registers. */
+/* The matrix is cut into panels of 1 to 3 parts, as many as keep the sums of a tile in registers. */
 #if defined(__AVX512F__)
-#define PART LANES
 #define PATCH_ROWS(wide) 8
 #else
-#define PART (LANES / 2)
 #define PATCH_ROWS(wide) (wide == 3 ? 3 : 6)
 #endif
 #define MOST_PATCH_ROWS 8
-typedef real part __attribute__((vector_size(PART * sizeof(real))));
-typedef real loose_part __attribute__((vector_size(PART * sizeof(real)), aligned(sizeof(real)), may_alias));
 
-INLINE int64_t parts_of(int64_t columns) { return (columns + PART - 1) / PART; }
 INLINE int panel_parts(int64_t left) { return left == 1 ? 1 : left % 2 ? 3 : 2; }
-INLINE part load_part(const real *from) { return *(const loose_part *)from; }
-INLINE void store_part(real *to, part x, int64_t n) {
-    if (n >= PART) { *(loose_part *)to = x; return; }
-    vec v = {};
-    memcpy(&v, &x, sizeof x);
-    store_some(to, v, n);
-}
 
 typedef struct {
     const real *left[MOST_PATCH_ROWS]; /* number k of row r is left[r][places[k]] */
@@ -59,8 +47,8 @@ INLINE void patch_tile(int wide, const Tile *t, int64_t columns) {
         }
     }
     for (int r = 0; r < rows; r++) {
-        for (int v = 0; v < wide - 1; v++) *(loose_part *)(t->out[r] + v * PART) = sum[r][v];
-        store_part(t->out[r] + (wide - 1) * PART, sum[r][wide - 1], columns - (wide - 1) * PART);
+        for (int v = 0; v < wide - 1; v++) store_part(t->out[r] + v * PART, sum[r][v]);
+        store_some_part(t->out[r] + (wide - 1) * PART, sum[r][wide - 1], columns - (wide - 1) * PART);
     }
 }
 

@@ -1,6 +1,6 @@
 /* The fully connected layer: core/layers/dense.py.
 
-   n = inputs, units, rows per example; p = x, W, b, y or dy, dx, dW, db (or null) */
+   n = inputs, units, rows per example; p = x, W, b, y or dy, dx, dW, db (or null); in dense_gradients p[8 ..] as in move.h */
 
 INLINE void activate(int kind, real *y, int64_t from, int64_t to);
 
@@ -18,17 +18,16 @@ OPERATION(dense_forward) {
     activate(o->kind, NUMBERS(3), mine.from * units, mine.to * units);
 }
 
-/* dW = x^T dy, db = the sum of dy over the rows; split by inputs, or by units where there are more of those. */
+/* dW = x^T dy, db = the sum of dy over the rows; kind is 0, or W moves along dW: move.h */
 OPERATION(dense_gradients) {
     int64_t inputs = o->n[0], units = o->n[1];
     const real *x = NUMBERS(0), *dy = NUMBERS(3);
     real *dW = NUMBERS(5), *db = NUMBERS(6);
-    int wide = units > inputs;
-    Share rows = share(inputs, TILE_ROWS, wide ? 0 : t->part, wide ? 1 : t->parts);
-    Share columns = share(units, TILE_COLUMNS, wide ? t->part : 0, wide ? t->parts : 1);
-    if (rows.from < rows.to && columns.from < columns.to)
-        product(rows.to - rows.from, columns.to - columns.from, batch->n * o->n[2], (Matrix){x + rows.from, 1, inputs},
-                (Matrix){dy + columns.from, units, 1}, dW + rows.from * units + columns.from, units, t->room);
+    Share mine = share(inputs, LINES, t->part, t->parts);
+    Moving moving = moving_of(o, batch);
+    if (mine.from < mine.to)
+        product_and_move(mine.to - mine.from, units, batch->n * o->n[2], (Matrix){x + mine.from, 1, inputs}, (Matrix){dy, units, 1},
+                         dW + mine.from * units, units, t->room, o->kind ? &moving : 0, mine.from);
     if (db && t->part == t->parts - 1) sum_rows(dy, batch->n * o->n[2], units, 0, units, db);
 }
 

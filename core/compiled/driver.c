@@ -8,8 +8,9 @@
 #include "elementary.h"
 #include "random.h"
 #include "shuffle.h"
-#include "product.h"
 #include "operations.h"
+#include "move.h"
+#include "product.h"
 #include "elementwise.h"
 #include "softmax.h"
 #include "panels.h"
@@ -30,7 +31,7 @@
 #include "sparse.h"
 #include "losses.h"
 #include "norms.h"
-#include "optimizers.h"
+#include "restraints.h"
 
 typedef void Function(const Operation *, Batch *, const Thread *);
 static Function *const FUNCTIONS[] = {
@@ -93,7 +94,7 @@ static void *work(void *argument) {
             int64_t done = run->done + step * run->batch;
             crew->batch = (Batch){.n = least(run->batch, run->rows - done), .rows = run->order + done, .known = run->rows - done,
                                   .epoch = run->epoch, .step = run->step + step, .seed = run->seed,
-                                  .scalars = run->scalars ? run->scalars + step * run->width : 0,
+                                  .scalars = run->scalars ? run->scalars + step * run->width : 0, .width = run->width,
                                   .rate = run->scalars ? run->scalars[(step + 1) * run->width - 1] : 0};
         }
         meet(crew);

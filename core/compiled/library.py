@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.compiled.build import SOURCES, CannotCompile, build, find, variant
 
 OPERATION = np.dtype(
-    [("code", "i4"), ("kind", "i4"), ("n", "i8", 10), ("p", "u8", 10), ("v", "f8", 6)],
+    [("code", "i4"), ("kind", "i4"), ("n", "i8", 10), ("p", "u8", 12), ("v", "f8", 6)],
 )
 CODES = {
     name: code

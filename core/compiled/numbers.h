@@ -26,13 +26,34 @@ INLINE void store(real *to, vec v) { *(loose *)to = v; }
 INLINE vec all(real x) { return x - (vec){}; }
 INLINE vec fma_(vec a, vec b, vec c) { return __builtin_elementwise_fma(a, b, c); }
 
+/* What one register holds. */
+#if defined(__AVX512F__)
+#define PART LANES
+#else
+#define PART (LANES / 2)
+#endif
+typedef real part __attribute__((vector_size(PART * sizeof(real))));
+typedef real loose_part __attribute__((vector_size(PART * sizeof(real)), aligned(sizeof(real)), may_alias));
+INLINE part load_part(const real *from) { return *(const loose_part *)from; }
+INLINE void store_part(real *to, part x) { *(loose_part *)to = x; }
+INLINE int64_t parts_of(int64_t columns) { return (columns + PART - 1) / PART; }
+
+/* The first n of up to 31 numbers. */
+INLINE void store_few(real *to, const void *numbers, int64_t n) {
+    const real *from = numbers;
+#define PIECE(size) if (n & size) { memcpy(to, from, size * sizeof(real)); to += size, from += size; }
+    PIECE(16) PIECE(8) PIECE(4) PIECE(2) PIECE(1)
+#undef PIECE
+}
+
 /* The ends of rows that are no multiple of LANES. What lies behind may be read, never written (core/memory.py). */
 INLINE void store_some(real *to, vec v, int64_t n) {
-    if (n >= LANES) { store(to, v); return; }
-    const real *from = (const real *)&v;
-#define PIECE(size) if (n & size) { memcpy(to, from, size * sizeof(real)); to += size, from += size; }
-    PIECE(8) PIECE(4) PIECE(2) PIECE(1)
-#undef PIECE
+    if (n >= LANES) store(to, v);
+    else store_few(to, &v, n);
+}
+INLINE void store_some_part(real *to, part x, int64_t n) {
+    if (n >= PART) store_part(to, x);
+    else store_few(to, &x, n);
 }
 
 INLINE vec pick(wvec yes, vec a, vec b) { return (vec)(((wvec)a & yes) | ((wvec)b & ~yes)); }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from math import sqrt
+from collections.abc import Callable, Iterator, Mapping
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.compiled.library import Operation
-from core.compiled.rules import address
-from core.layers.layer import Array
+from core.compiled.rules import Moving, address
+from core.layers.layer import Array, Shape
 from core.losses import Loss
 from core.network import Network
 from core.optimizers import SGD, NAdam, Optimizer
@@ -26,7 +26,9 @@ LOSSES = (
     "binary_cross_entropy",
     "hinge",
 )
-NORM_BLOCK = 4096  # as in optimizers.h
+NORM_BLOCK = 4096  # as in restraints.h
+LINES, BLOCK = 48, 512  # as in move.h
+MOST_COLUMNS = 2048  # of which LINES fit the room of a thread
 
 
 def loss_constants(loss: Loss) -> tuple[float, float]:
@@ -35,7 +37,7 @@ def loss_constants(loss: Loss) -> tuple[float, float]:
     return own, loss.threshold
 
 
-# The kind of each optimizer in optimizers.h, its constants, and its numbers for a step from rate and count.
+# The kind of each optimizer in move.h, its constants, and its numbers for a step from rate and count.
 _Numbers = Callable[[Any, float, int], tuple[float, ...]]
 
 
@@ -65,15 +67,53 @@ OPTIMIZERS: dict[str, tuple[int, tuple[str, ...], _Numbers]] = {
 
 
 class Move:
-    """From the gradient to new parameters: norm, clipping, penalties, the optimizer's step, bounds."""
+    """From the gradient to new parameters: norm, clipping, penalties, the optimizer's step, bounds.
 
-    def __init__(self, optimizer: Optimizer, memory: Mapping[str, Array], restraint: Restraint) -> None:
-        self._optimizer = optimizer
-        self._memory = memory
-        self._restraint = restraint
+    Matrices that are claimed move as soon as their gradient is found; `operations` is for all the others.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        theta: Array,
+        gradient: Array,
+        *,
+        optimizer: Optimizer,
+        memory: Mapping[str, Array],
+        restraint: Restraint,
+    ) -> None:
+        self._network, self._theta, self._gradient = network, theta, gradient
+        self._optimizer, self._restraint = optimizer, restraint
+        self._memory = list(memory.values())
         plain_momentum = isinstance(optimizer, SGD) and optimizer.momentum
         self._kind, names, self._numbers = OPTIMIZERS["momentum" if plain_momentum else optimizer.type]
-        self._constants = tuple(getattr(optimizer, name) if name else 0.0 for name in names)
+        self._constants = tuple(getattr(optimizer, name) if name else 0.0 for name in (*names, "", "", "")[:3])
+        self._claimed: set[int] = set()  # where these begin in theta
+        # Room for whatever is claimed: the squares of a matrix, or those of a stretch, with what is left of a block.
+        self._sums = np.zeros(_most_sums(network))
+        self._summed = 0
+
+    def claim(self, W: Array) -> Moving | None:
+        """Of a matrix (lines, columns) of theta that somebody wants to move; None where that has to wait for the whole
+        gradient, or the matrix is too wide."""
+        clipping = self._restraint.clipping
+        if clipping.value is not None or clipping.norm is not None or W.shape[1] > MOST_COLUMNS:
+            return None
+        start = (address(W) - address(self._theta)) // W.itemsize
+        self._claimed.add(start)
+        first, second = (*(address(vector[start:]) for vector in self._memory), 0, 0)[:2]
+        sums = self._room(_squares(W.shape))
+        return Moving(1 + self._kind, (*self._constants, *self._pulls), (first, second), sums)
+
+    def _room(self, count: int) -> int:
+        at = self._sums[self._summed :]
+        self._summed += count
+        assert len(at) >= count
+        return address(at)
+
+    @property
+    def _pulls(self) -> tuple[float, float, float]:
+        return self._restraint.l1, self._restraint.l2, self._restraint.decay
 
     def scalars(self, rates: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         """The numbers (steps, k) of steps with these learning rates, after `count` updates; the rates come last."""
@@ -82,35 +122,67 @@ class Move:
         steps = enumerate(rates.tolist(), count + 1)
         return np.array([(*self._numbers(self._optimizer, rate, number), rate) for number, rate in steps])
 
-    def operations(self, network: Network, theta: Array, gradient: Array, tally: int, sums: int) -> list[Operation]:
-        """Everything behind backward; `tally` and `sums` are where norms and the squares of blocks go."""
-        bounds, size = self._restraint, (theta.size,)
-        g = address(gradient)
-        made = _norm(gradient, tally, sums)
+    def operations(self, tally: int) -> list[Operation]:
+        """Everything behind backward; `tally` is where norms go."""
+        bounds = self._restraint
+        stretches = list(self._stretches())
+        made = [self._squares(start, stop) for start, stop, _ in stretches]
+        made.append(self._norm(tally))
         norm = tally + 2 * 8
+        whole, g = (self._theta.size,), address(self._gradient)
         if bounds.clipping.value is not None:
-            made.append(Operation("clip_value", size, (g,), (bounds.clipping.value,)))
+            made.append(Operation("clip_value", whole, (g,), (bounds.clipping.value,)))
             if bounds.clipping.norm is not None:
                 norm += 4 * 8
-                made += _norm(gradient, tally + 4 * 8, sums)
+                self._summed = 0
+                made += [self._squares(0, self._theta.size), self._norm(tally + 4 * 8)]
         if bounds.clipping.norm is not None:
-            made.append(Operation("clip_norm", size, (g, norm), (bounds.clipping.norm,)))
-        weights = [(piece.of(theta), piece.of(gradient)) for piece in network.parameters() if piece.variable.penalised]
-        if bounds.l1 or bounds.l2 or bounds.decay:
-            pulls = bounds.l1, bounds.l2, bounds.decay
-            made += [Operation("penalise", (w.size,), (address(w), address(dw)), pulls) for w, dw in weights]
-        vectors = (address(theta), g, *(address(vector) for vector in self._memory.values()))
-        made.append(Operation("update", size, vectors, self._constants, self._kind))
+            made.append(Operation("clip_norm", whole, (g, norm), (bounds.clipping.norm,)))
+        for start, stop, pulled in stretches:
+            vectors = self._theta, self._gradient, *self._memory
+            values = *self._constants, *(self._pulls if pulled else ())
+            places = tuple(address(vector[start:]) for vector in vectors)
+            made.append(Operation("update", (stop - start,), places, values, self._kind))
         if bounds.max_norm is not None:
-            for w, _ in weights:
-                columns = w.shape[-1] if w.ndim else 1
-                made.append(Operation("bound_columns", (w.size // columns, columns), (address(w),), (bounds.max_norm,)))
+            for piece in self._network.parameters():
+                if piece.variable.penalised:
+                    w = piece.of(self._theta)
+                    columns = w.shape[-1] if w.ndim else 1
+                    sizes = w.size // columns, columns
+                    made.append(Operation("bound_columns", sizes, (address(w),), (bounds.max_norm,)))
         return made
 
+    def _stretches(self) -> Iterator[tuple[int, int, bool]]:
+        """From where to where theta is not claimed, and whether penalties and decay pull there."""
+        pulling = any(self._pulls)
+        left = (piece for piece in self._network.parameters() if piece.start not in self._claimed)
+        stretch: tuple[int, int, bool] | None = None
+        for piece in left:
+            stop = piece.start + prod(piece.variable.shape)
+            pulled = pulling and piece.variable.penalised
+            if stretch is not None and stretch[1:] == (piece.start, pulled):
+                stretch = stretch[0], stop, pulled
+                continue
+            if stretch is not None:
+                yield stretch
+            stretch = piece.start, stop, pulled
+        if stretch is not None:
+            yield stretch
 
-def _norm(gradient: Array, tally: int, sums: int) -> list[Operation]:
-    blocks = -(-gradient.size // NORM_BLOCK)
-    return [
-        Operation("squares_of_blocks", (gradient.size,), (address(gradient), sums)),
-        Operation("norm", (blocks,), (tally, sums)),
-    ]
+    def _squares(self, start: int, stop: int) -> Operation:
+        sums = self._room(-(-(stop - start) // NORM_BLOCK))
+        return Operation("squares_of_blocks", (stop - start,), (address(self._gradient[start:]), sums))
+
+    def _norm(self, tally: int) -> Operation:
+        return Operation("norm", (self._summed,), (tally, address(self._sums)))
+
+
+def _squares(shape: Shape) -> int:
+    """How many sums of squares a matrix takes that moves on its own."""
+    return -(-shape[0] // LINES) * -(-shape[1] // BLOCK)
+
+
+def _most_sums(network: Network) -> int:
+    """How many sums of squares the norm of a gradient takes at most."""
+    shapes = [piece.variable.shape for piece in network.parameters()]
+    return sum(_squares(shape) for shape in shapes if len(shape) == 2) + -(-network.size // NORM_BLOCK) + len(shapes)

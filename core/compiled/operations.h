@@ -3,7 +3,7 @@
 typedef struct {
     int32_t code, kind;
     int64_t n[10]; /* sizes, in numbers */
-    void *p[10];   /* places */
+    void *p[12];   /* places */
     double v[6];   /* values */
 } Operation;
 
@@ -15,6 +15,7 @@ typedef struct {
     int64_t epoch, step;
     uint64_t seed;
     const double *scalars;  /* of the optimizer, for this step */
+    int64_t width;          /* how many these are, with the rate behind them */
     double rate;            /* the learning rate */
     int failed;             /* set by count and norm where a number is not finite */
 } Batch;

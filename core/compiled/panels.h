@@ -11,8 +11,10 @@ OPERATION(lay_out) {
 /* c (rows, columns) += a (rows, depth) b, with b in panels */
 static void add_product(int64_t rows, int64_t columns, int64_t depth, const real *a, const real *panels, real *c) {
     for (int64_t k = 0; k < depth; k += DEPTH)
-        for (int64_t j = 0; j < columns; j += TILE_COLUMNS)
-            for (int64_t i = 0; i < rows; i += TILE_ROWS)
-                tiles(least(TILE_ROWS, rows - i), least(DEPTH, depth - k), a + i * depth + k, depth, 1, panels + j * depth + k * TILE_COLUMNS,
-                      TILE_COLUMNS, c + i * columns + j, columns, least(TILE_COLUMNS, columns - j), 0);
+        for (int64_t j = 0; j < columns; j += TILE_COLUMNS) {
+            int64_t left = least(TILE_COLUMNS, columns - j), b_row = left > PART ? TILE_COLUMNS : PART;
+            Column t = {.depth = least(DEPTH, depth - k), .a = {a + k, depth, 1}, .b = panels + j * depth + k * b_row, .b_row = b_row,
+                        .c = c + j, .c_row = columns, .columns = left, .start = c + j, .start_row = columns};
+            column(rows, t);
+        }
 }

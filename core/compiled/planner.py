@@ -16,7 +16,7 @@ import numpy as np
 from core.compiled import convolutions, elementwise, expressions, norms, pools, rules, sequences
 from core.compiled.library import Operation
 from core.compiled.program import Batch, Call, Part
-from core.compiled.rules import Site, Sparse, address, sparse_dense, sparse_dense_back
+from core.compiled.rules import Claim, Site, Sparse, address, sparse_dense, sparse_dense_back
 from core.compiled.winners import Winners, group, winners_touch
 from core.layers.layer import Array, Context, Shape
 from core.network import Network, Placed, pairs
@@ -42,9 +42,17 @@ PAGE = 2**21  # bytes that are written at once where the kernel gives pages as l
 class Plan:
     """Writes the parts of forward, then those of backward"""
 
-    def __init__(self, workspace: Workspace, seed: int, sparse: Sparse | None = None, mask: int = 0) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        seed: int,
+        sparse: Sparse | None = None,
+        mask: int = 0,
+        move: Claim = lambda W: None,
+    ) -> None:
         self._sparse = sparse  # the inputs, for a first layer that is dense
         self._mask = mask  # the address of the mask of the batch's sequences, or 0
+        self._move = move
         self._first = -1
         self._seed = seed
         self._workspace = workspace
@@ -62,7 +70,7 @@ class Plan:
             last = index + (found.layers - 1 if found else int(behind is not None))
             quiet = _passes(at, ctx.training) or at.number in self._merged
             y = x if quiet else address(contexts[last].y)
-            site = self._sites[at.number] = Site(at, ctx, x, y, self._mask if at.timed else 0)
+            site = self._sites[at.number] = Site(at, ctx, x, y, self._mask if at.timed else 0, self._move)
             if found:
                 own = slice(index, last + 1)
                 self._winners[at.number] = Winners.of(found, site, layers[own], contexts[own])

@@ -16,18 +16,34 @@ from core.layers.dropout import Dropout
 from core.layers.layer import Array, Context
 from core.network import Placed
 
-BY_COLUMN = 64  # outputs from which sorting the entries of a batch by column pays
+BY_COLUMN = 256  # bytes of a line of W from which sorting the entries of a batch by column pays
+
+
+class Moving(NamedTuple):
+    """What an operation needs to move a matrix of theta as soon as it finds its gradient: `move.h`.
+
+    kind: 1 + that of the optimizer; values: its constants and those of penalties and decay; memory, sums: addresses.
+    """
+
+    kind: int
+    values: tuple[float, ...]
+    memory: tuple[int, int]
+    sums: int
+
+
+Claim = Callable[[Array], Moving | None]  # asks to move a matrix; None where it is moved later, with all the others
 
 
 class Site(NamedTuple):
     """A layer where it stands: x and y are the addresses of its input and output, `mask` that of the mask of the
-    batch's sequences (n, time), 0 if there is none."""
+    batch's sequences (n, time), 0 if there is none; `move` is asked by operations that can move its weights."""
 
     at: Placed
     ctx: Context
     x: int
     y: int
     mask: int = 0
+    move: Claim = lambda W: None
 
 
 class Sparse(NamedTuple):
@@ -69,8 +85,17 @@ def _dense_back(site: Site, dy: int) -> list[Operation]:
     W = site.ctx.parameters[0]
     dW, db = site.ctx.gradients
     places = (site.x, address(W), 0, dy, address(site.ctx.dx), address(dW), address(db))
-    made = [Operation("dense_gradients", (*W.shape, 1), places)]
-    return made if site.ctx.dx is None else [*made, Operation("dense_backward", (*W.shape, 1), places)]
+    gradients = moves(Operation("dense_gradients", (*W.shape, 1), places), site.move(W))
+    # What goes backward needs W as it was.
+    return [gradients] if site.ctx.dx is None else [Operation("dense_backward", (*W.shape, 1), places), gradients]
+
+
+def moves(operation: Operation, moving: Moving | None) -> Operation:
+    """The same operation, which finds the gradient of a matrix p[1], moving that too."""
+    if moving is None:
+        return operation
+    places = (*operation.p, 0, 0)[:8]
+    return operation._replace(kind=moving.kind, v=moving.values, p=(*places, *moving.memory, moving.sums))
 
 
 def sparse_dense(site: Site, x: Sparse) -> list[Operation]:
@@ -81,11 +106,13 @@ def sparse_dense(site: Site, x: Sparse) -> list[Operation]:
 
 def sparse_dense_back(site: Site, x: Sparse, dy: int) -> list[Operation]:
     """Its gradients."""
+    W = site.ctx.parameters[0]
     dW, db = site.ctx.gradients
-    places = (x.rows, 0, 0, dy, address(dW), address(db), x.starts, x.numbers, x.values)
-    if dW.shape[1] < BY_COLUMN:
-        return [Operation("sparse_gradients", dW.shape, places)]
-    return [Operation(name, dW.shape, places) for name in ("sort_by_column", "column_gradients")]
+    places = (x.rows, address(W), x.starts, dy, x.numbers, address(dW), address(db), x.values)
+    if W.shape[1] * W.itemsize < BY_COLUMN:
+        return [moves(Operation("sparse_gradients", W.shape, places), site.move(W))]
+    gradients = moves(Operation("column_gradients", W.shape, places), site.move(W))
+    return [Operation("sort_by_column", W.shape, places), gradients]
 
 
 def _dropout(site: Site) -> list[Operation]:

@@ -48,7 +48,7 @@ OPERATION(gather_sparse) {
     }
 }
 
-/* In what follows: n = inputs, units; p = rows of the batch, W, b, y or dy, dW, db, and room to sort them by column */
+/* In what follows: n = inputs, units; p = rows of the batch, W, b, y or dy, -, dW, db; kind is 0, or W moves along dW: move.h */
 
 /* `rows` rows of y, `vecs` vectors wide: both are constants wherever this is expanded. */
 INLINE void sparse_tile(int rows, int vecs, const Operation *o, int64_t i, int64_t j) {
@@ -75,10 +75,58 @@ INLINE void sparse_tile(int rows, int vecs, const Operation *o, int64_t i, int64
         }
 }
 
+/* y (+)= x W for one row, over its entries from `q` on whose places lie before `to`; `lines` are those of W from place `from`
+   on, `vecs` vectors wide. Returns the entry to go on with. */
+INLINE int64_t sparse_sums(int vecs, Row row, const real *lines, int64_t q, int64_t from, int64_t to, real *y, int64_t left) {
+    vec sum[4];
+    for (int v = 0; v < vecs; v++) sum[v] = from ? load(y + v * LANES) : (vec){};
+    for (; q < row.count && row.places[q] < to; q++) {
+        const real *line = lines + (row.places[q] - from) * vecs * LANES;
+        vec x = all(row.values[q]);
+        for (int v = 0; v < vecs; v++) sum[v] = fma_(x, load(line + v * LANES), sum[v]);
+    }
+    for (int v = 0; v < vecs; v++) store_some(y + v * LANES, sum[v], left - v * LANES);
+    return q;
+}
+
+#define NEAR 16384 /* bytes of W that stay in the first-level cache while all rows of a batch are gone through */
+
+/* y = x W for units [j, j + 4 LANES) at most, of many rows: W piece after piece. */
+static void sparse_pieces(const Operation *o, const Thread *t, Share mine, int64_t j) {
+    int64_t inputs = o->n[0], units = o->n[1], left = units - j, vecs = least(4, (left + LANES - 1) / LANES);
+    int64_t near = NEAR / (vecs * (int64_t)sizeof(vec));
+    const Row *rows = o->p[0];
+    real *lines = t->room;
+    int32_t *at = (int32_t *)(lines + near * vecs * LANES); /* the entry of each row to go on with */
+    memset(at, 0, (size_t)(mine.to - mine.from) * sizeof(int32_t));
+    for (int64_t from = 0; from < inputs; from += near) {
+        int64_t to = least(inputs, from + near);
+        for (int64_t k = from; k < to; k++)
+            for (int64_t v = 0; v < vecs * LANES; v += LANES) store(lines + (k - from) * vecs * LANES + v, load(NUMBERS(1) + k * units + j + v));
+        for (int64_t i = mine.from; i < mine.to; i++) {
+            int64_t q = at[i - mine.from];
+            real *y = NUMBERS(3) + i * units + j;
+#define CASE(vecs) case vecs: q = sparse_sums(vecs, rows[i], lines, q, from, to, y, left); break;
+            switch (vecs) { CASE(1) CASE(2) CASE(3) CASE(4) }
+#undef CASE
+            at[i - mine.from] = (int32_t)q;
+        }
+    }
+    for (int64_t i = mine.from; i < mine.to; i++)
+        for (int64_t v = 0; v < vecs * LANES; v += LANES) {
+            real *y = NUMBERS(3) + i * units + j + v;
+            store_some(y, load(y) + load(NUMBERS(2) + j + v), left - v);
+        }
+}
+
+#define MANY_ROWS 32 /* from which taking W in pieces pays */
+
 OPERATION(sparse_forward) {
     int64_t units = o->n[1];
     Share mine = share(batch->n, 4, t->part, t->parts);
+    int many = units > 2 * LANES && mine.to - mine.from >= MANY_ROWS;
     for (int64_t j = 0; j < units;) {
+        if (many) { sparse_pieces(o, t, mine, j); j += 4 * LANES; continue; }
         int64_t vecs = (units - j + LANES - 1) / LANES, i = mine.from;
 #define COLUMNS(vecs, rows) { for (; i + rows <= mine.to; i += rows) sparse_tile(rows, vecs, o, i, j); \
         for (; i < mine.to; i++) sparse_tile(1, vecs, o, i, j); j += vecs * LANES; }
@@ -88,19 +136,20 @@ OPERATION(sparse_forward) {
     activate(o->kind, NUMBERS(3), mine.from * units, mine.to * units);
 }
 
-/* dW += x dy for one row and `vecs` vectors of units (the last one `full` or cut), over its entries from `q` on whose places lie
-   before `to`; returns the entry to go on with. */
-INLINE int64_t sparse_update(int vecs, int full, Row row, const real *dy, real *dW, int64_t units, int64_t left, int64_t q, int64_t to) {
-    vec d[4];
-    int64_t last = (vecs - 1) * LANES;
-    for (int v = 0; v < vecs; v++) d[v] = load(dy + v * LANES);
+/* lines += x dy for one row, over its entries from `q` on whose places lie before `to`; `lines` begin with place `from`. Taken are
+   `vecs` vectors of the units, of which the last begins `last` numbers in: where they do not fill it, inside the one before, with
+   which it agrees. Fewer units than one vector holds are cut. Returns the entry to go on with. */
+INLINE int64_t sparse_update(int vecs, int full, Row row, const real *dy, real *lines, int64_t units, int64_t last, int64_t q, int64_t from,
+                             int64_t to) {
+    vec d[4], sum[4];
+    for (int v = 0; v < vecs; v++) d[v] = load(dy + (v < vecs - 1 ? v * LANES : last));
     for (; q < row.count && row.places[q] < to; q++) {
-        real *line = dW + row.places[q] * units;
+        real *line = lines + (row.places[q] - from) * units;
         vec x = all(row.values[q]);
-        for (int v = 0; v < vecs - 1; v++) store(line + v * LANES, fma_(x, d[v], load(line + v * LANES)));
-        vec end = fma_(x, d[vecs - 1], load(line + last));
-        if (full) store(line + last, end);
-        else store_some(line + last, end, left - last);
+        for (int v = 0; v < vecs; v++) sum[v] = fma_(x, d[v], load(line + (v < vecs - 1 ? v * LANES : last)));
+        for (int v = 0; v < vecs - 1; v++) store(line + v * LANES, sum[v]);
+        if (full) store(line + last, sum[vecs - 1]);
+        else store_some(line, sum[0], units);
     }
     return q;
 }
@@ -108,40 +157,46 @@ INLINE int64_t sparse_update(int vecs, int full, Row row, const real *dy, real *
 #define NEAREST 24576 /* bytes that stay in the first-level cache beside what passes through it */
 
 OPERATION(sparse_gradients) {
-    int64_t inputs = o->n[0], units = o->n[1], near = most(1, NEAREST / (units * (int64_t)sizeof(real)));
-    Share mine = share(inputs, 1, t->part, t->parts);
+    int64_t inputs = o->n[0], units = o->n[1], near = most(1, NEAREST / (units * LINES * (int64_t)sizeof(real))) * LINES;
+    Share mine = share(inputs, LINES, t->part, t->parts);
     const Row *rows = o->p[0];
-    real *dW = NUMBERS(4);
-    int32_t *at = (int32_t *)t->room; /* the entry of each row to go on with */
-    memset(dW + mine.from * units, 0, (size_t)((mine.to - mine.from) * units) * sizeof(real));
-    for (int64_t j = 0; j < units; j += 4 * LANES) {
-        int64_t left = least(units - j, 4 * LANES);
-        for (int64_t i = 0; i < batch->n; i++)
-            for (at[i] = 0; at[i] < rows[i].count && rows[i].places[at[i]] < mine.from;) at[i]++;
-        for (int64_t from = mine.from; from < mine.to; from += near)
+    Moving moving = moving_of(o, batch);
+    real *lines = t->room;
+    int32_t *at = (int32_t *)(lines + near * units + LANES); /* the entry of each row to go on with */
+    for (int64_t i = 0; i < batch->n; i++)
+        for (at[i] = 0; at[i] < rows[i].count && rows[i].places[at[i]] < mine.from;) at[i]++;
+    for (int64_t from = mine.from, to; from < mine.to; from = to) {
+        to = least(mine.to, from + near);
+        memset(lines, 0, (size_t)((to - from) * units) * sizeof(real));
+        for (int64_t j = 0, width; j < units; j += width) {
+            int64_t left = units - j;
+            width = left <= 4 * LANES ? left : left < 5 * LANES ? 3 * LANES : 4 * LANES; /* so that no vector is left alone */
+            int64_t vecs = (width + LANES - 1) / LANES, last = vecs > 1 ? width - LANES : 0;
             for (int64_t i = 0; i < batch->n; i++) {
-                int64_t to = least(mine.to, from + near), q = at[i];
+                int64_t q = at[i];
                 const real *dy = NUMBERS(3) + i * units + j;
-#define CASE(vecs, full) case 2 * vecs + full: q = sparse_update(vecs, full, rows[i], dy, dW + j, units, left, q, to); break;
-                switch (2 * ((left + LANES - 1) / LANES) + (left % LANES == 0)) {
-                    CASE(1, 0) CASE(2, 0) CASE(3, 0) CASE(4, 0) CASE(1, 1) CASE(2, 1) CASE(3, 1) CASE(4, 1)
-                }
+#define CASE(vecs, full) case 2 * vecs + full: \
+                q = sparse_update(vecs, full, rows[i], dy, lines + j, units, last, q, from, to); break;
+                switch (2 * vecs + (units >= LANES)) { CASE(1, 0) CASE(1, 1) CASE(2, 1) CASE(3, 1) CASE(4, 1) }
 #undef CASE
-                at[i] = (int32_t)q;
+                if (j + width == units) at[i] = (int32_t)q;
             }
+        }
+        if (o->kind) move_lines(&moving, from, 0, to - from, units, lines);
+        else memcpy(NUMBERS(5) + from * units, lines, (size_t)((to - from) * units) * sizeof(real));
     }
-    if (t->part == t->parts - 1) sum_rows(NUMBERS(3), batch->n, units, 0, units, NUMBERS(5));
+    if (t->part == t->parts - 1) sum_rows(NUMBERS(3), batch->n, units, 0, units, NUMBERS(6));
 }
 
 /* The same for wide layers, where dW is too large to be walked over for every row: the entries are sorted by column first.
-   p[6] = starts of the columns (inputs + 2) int32, p[7] = rows of the entries uint16, p[8] = their values */
+   p[2] = starts of the columns (inputs + 2) int32, p[4] = rows of the entries uint16, p[7] = their values */
 OPERATION(sort_by_column) {
     if (t->part) return;
     int64_t inputs = o->n[0];
     const Row *rows = o->p[0];
-    int32_t *starts = o->p[6];
-    uint16_t *numbers = o->p[7];
-    real *values = NUMBERS(8);
+    int32_t *starts = o->p[2];
+    uint16_t *numbers = o->p[4];
+    real *values = NUMBERS(7);
     memset(starts, 0, (size_t)(inputs + 2) * sizeof(int32_t));
     for (int64_t i = 0; i < batch->n; i++)
         for (int64_t q = 0; q < rows[i].count; q++) starts[rows[i].places[q] + 2]++;
@@ -154,25 +209,31 @@ OPERATION(sort_by_column) {
         }
 }
 
-INLINE void column_gradient(int vecs, const uint16_t *rows, const real *values, int64_t count, const real *dy, int64_t units, real *dW,
+INLINE void column_gradient(int vecs, const uint16_t *rows, const real *values, int64_t count, const real *dy, int64_t units, real *line,
                             int64_t left) {
     vec sum[4] = {};
     for (int64_t q = 0; q < count; q++)
         for (int v = 0; v < vecs; v++) sum[v] = fma_(all(values[q]), load(dy + rows[q] * units + v * LANES), sum[v]);
-    for (int v = 0; v < vecs; v++) store_some(dW + v * LANES, sum[v], left - v * LANES);
+    for (int v = 0; v < vecs; v++) store_some(line + v * LANES, sum[v], left - v * LANES);
 }
 
 OPERATION(column_gradients) {
     int64_t inputs = o->n[0], units = o->n[1];
-    const int32_t *starts = o->p[6];
-    Share mine = share(inputs, 1, t->part, t->parts);
-    for (int64_t i = mine.from; i < mine.to; i++)
-        for (int64_t j = 0; j < units; j += 4 * LANES) {
-            int64_t left = least(units - j, 4 * LANES), from = starts[i], count = starts[i + 1] - from;
-#define CASE(vecs) case vecs: column_gradient(vecs, (const uint16_t *)o->p[7] + from, NUMBERS(8) + from, count, NUMBERS(3) + j, units, \
-                                              NUMBERS(4) + i * units + j, left); break;
-            switch ((left + LANES - 1) / LANES) { CASE(1) CASE(2) CASE(3) CASE(4) }
+    const int32_t *starts = o->p[2];
+    Share mine = share(inputs, LINES, t->part, t->parts);
+    Moving moving = moving_of(o, batch);
+    for (int64_t i = mine.from; i < mine.to; i += LINES) {
+        int64_t lines = least(LINES, mine.to - i);
+        real *made = o->kind ? t->room : NUMBERS(5) + i * units;
+        for (int64_t j = 0; j < units; j += 4 * LANES) /* so that these columns of dy stay near */
+            for (int64_t q = 0; q < lines; q++) {
+                int64_t left = least(units - j, 4 * LANES), from = starts[i + q], count = starts[i + q + 1] - from;
+#define CASE(vecs) case vecs: column_gradient(vecs, (const uint16_t *)o->p[4] + from, NUMBERS(7) + from, count, NUMBERS(3) + j, units, \
+                                              made + q * units + j, left); break;
+                switch ((left + LANES - 1) / LANES) { CASE(1) CASE(2) CASE(3) CASE(4) }
 #undef CASE
-        }
-    if (t->part == t->parts - 1) sum_rows(NUMBERS(3), batch->n, units, 0, units, NUMBERS(5));
+            }
+        if (o->kind) move_lines(&moving, i, 0, lines, units, made);
+    }
+    if (t->part == t->parts - 1) sum_rows(NUMBERS(3), batch->n, units, 0, units, NUMBERS(6));
 }

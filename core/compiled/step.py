@@ -11,7 +11,7 @@ from core.augmentation import Augmentation
 from core.compiled.entries import entries_bytes
 from core.compiled.feed import Feed
 from core.compiled.library import Library, Operation
-from core.compiled.objectives import LOSSES, NORM_BLOCK, Move, loss_constants
+from core.compiled.objectives import LOSSES, Move, loss_constants
 from core.compiled.planner import Plan, deaf, silent
 from core.compiled.program import Part, Program
 from core.compiled.rules import address
@@ -90,7 +90,7 @@ class CompiledStep:
             rows=len(data),
             decay=spec.optimizer.decoupled_decay,
         )
-        self._move = Move(spec.optimizer, memory, self._restraint)
+        self._move = Move(network, theta, gradient, optimizer=spec.optimizer, memory=memory, restraint=self._restraint)
         feed = Feed(
             data,
             preprocessing,
@@ -103,12 +103,11 @@ class CompiledStep:
             sparse=library if sparse and entries_bytes(spec, network, data.schema, len(data.x)) else None,
             masked=network.masked,
         )
-        plan = Plan(workspace, spec.seed, feed.sparse, address(feed.batches.masks))
+        plan = Plan(workspace, spec.seed, feed.sparse, address(feed.batches.masks), self._move.claim)
         forward, a = plan.forward(network.layers, workspace.contexts(rows), address(feed.x))
         costs = Costs(spec.loss, feed, a, dtype=spec.dtype)
         backward, _ = plan.backward(network.layers, address(costs.gradient), network.first_learned)
-        self._blocks = np.empty(-(-network.size // NORM_BLOCK))
-        moving = self._move.operations(network, theta, gradient, address(costs.tally), address(self._blocks))
+        moving = self._move.operations(address(costs.tally))
         parts: list[Part] = [*feed.parts, *forward, *costs.operations, *backward, *moving]
         parts.append(Operation("add_up", (), (address(costs.tally),)))
         self._program = Program(library, parts, threads=spec.threads, dtype=spec.dtype)

@@ -128,13 +128,29 @@ def test_every_layer(layer, shape, dtype):
 
 @over_types
 @pytest.mark.parametrize("layers", [("sigmoid",), ("relu",), ("tanh", "sigmoid"), ("dropout", "relu"), ()], ids=str)
-@pytest.mark.parametrize("units", [1, 16, 30, 70])
+@pytest.mark.parametrize("units", [1, 16, 30, 70, 100])
 def test_dense_stacks_of_odd_widths(layers, units, dtype):
     made = [{"type": name, **({"rate": 0.3} if name == "dropout" else {})} for name in layers]
     spec = spec_of(
         [{"type": "flatten"}, {"type": "dense", "units": units}, *made, {"type": "dense", "units": 3}], dtype=dtype
     )
     assert_equal(spec, dataset((7, 9)))
+
+
+@over_types
+@pytest.mark.parametrize(("batch", "epochs"), [(16, 1), (400, 12)])
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_matrices_beyond_the_blocks_they_move_in(optimizer, batch, epochs, dtype):
+    layers = [{"type": "dense", "units": units} for units in (600, 130, 3)]
+    spec = spec_of(
+        [{"type": "flatten"}, layers[0], {"type": "relu"}, layers[1], {"type": "tanh"}, layers[2]],
+        optimizer={"type": optimizer} | ({"epsilon": 1e-3} if optimizer == "adam" else {}),
+        regularization={"l1": 1e-4, "weight_decay": 0.01},
+        batch_size=batch,
+        epochs=epochs,
+        dtype=dtype,
+    )
+    assert_equal(spec, dataset((10, 10), rows=500, zeros=0.85))
 
 
 @over_types
