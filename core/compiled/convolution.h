@@ -23,10 +23,9 @@ typedef struct {
     int more;          /* whether they start with what is there instead */
 } Tile;
 
-/* out (+)= left right, every number a chain of fused multiply-adds over k. `wide` is a constant wherever this is expanded. */
-INLINE void patch_tile(int wide, const Tile *t, int64_t columns) {
-    int rows = PATCH_ROWS(wide);
-    part sum[MOST_PATCH_ROWS][3];
+/* sum = left right, and what the sums start with; every number a chain of fused multiply-adds over k. `rows` and `wide` are constants
+   wherever this is expanded. */
+INLINE void patch_sums(int rows, int wide, const Tile *t, part sum[MOST_PATCH_ROWS][3]) {
     const real *left[MOST_PATCH_ROWS];
     for (int r = 0; r < rows; r++) left[r] = t->left[r];
 #define EACH_SUM for (int r = 0; r < rows; r++) for (int v = 0; v < wide; v++)
@@ -46,7 +45,12 @@ INLINE void patch_tile(int wide, const Tile *t, int64_t columns) {
             for (int v = 0; v < wide; v++) sum[r][v] = __builtin_elementwise_fma(x, line[v], sum[r][v]);
         }
     }
-    for (int r = 0; r < rows; r++) {
+}
+
+INLINE void patch_tile(int wide, const Tile *t, int64_t columns) {
+    part sum[MOST_PATCH_ROWS][3];
+    patch_sums(PATCH_ROWS(wide), wide, t, sum);
+    for (int r = 0; r < PATCH_ROWS(wide); r++) {
         for (int v = 0; v < wide - 1; v++) store_part(t->out[r] + v * PART, sum[r][v]);
         store_some_part(t->out[r] + (wide - 1) * PART, sum[r][wide - 1], columns - (wide - 1) * PART);
     }

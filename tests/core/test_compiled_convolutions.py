@@ -37,6 +37,10 @@ STACKS = [
     ([conv(3, 5), RELU, conv(5, 2), pool(1, stride=2)], (7, 8, 14), 0),
     ([conv(5, [2, 7]), pool([2, 1]), TANH, conv(2, 2)], (7, 9, 26), 3),
     ([conv(250, 1), pool(2)], (20, 20), 2),
+    # Patches of few numbers, compared four by four: one part of filters, three, six; an odd number of outputs.
+    ([conv(8, 3), pool(2), RELU], (8, 9), 3),
+    ([conv(20, 5), RELU, pool(2)], (12, 11), 3),
+    ([conv(41, 3, padding=1), pool([4, 1])], (7, 7), 2),
     ([conv(2, 2), {"type": "gelu"}, pool(2)], (5, 5), 0),
     ([conv(3, 3, padding="same"), pool(3, stride=2, padding=1), RELU], (7, 7), 0),
     ([conv(3, 3, padding="same"), pool(3, stride=2), RELU], (7, 7), 0),
