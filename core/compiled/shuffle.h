@@ -16,25 +16,24 @@ EXPORT void nudge_permutation(uint64_t seed, uint32_t epoch, uint32_t place, int
             words_[i + q] = (word & ~low) | (uint64_t)(i + q);
         }
     }
-    if (count <= FEW) {
-        for (int64_t i = 1; i < count; i++) {
-            uint64_t word = words_[i];
-            int64_t j = i;
-            for (; j > 0 && words_[j - 1] > word; j--) words_[j] = words_[j - 1];
-            words_[j] = word;
-        }
-        for (int64_t i = 0; i < count; i++) words_[i] &= low;
-        return;
-    }
-    /* From the lowest digit to the highest, each pass keeping the order of the one before; the indices lie in order. */
+    /* By their highest digits, from the lower to the higher, each pass keeping the order of the one before: so many digits that
+       hardly two words share them. */
     uint64_t *from = words_, *to = room;
-    for (int shift = bits; shift < 64; shift += DIGIT) {
+    int digits = count <= FEW ? 0 : bits <= 2 * DIGIT ? 2 : 4;
+    for (int shift = 64 - digits * DIGIT; shift < 64; shift += DIGIT) {
         int64_t starts[(1 << DIGIT) + 1] = {0};
         for (int64_t i = 0; i < count; i++) starts[(from[i] >> shift & ((1 << DIGIT) - 1)) + 1]++;
         for (int digit = 0; digit < 1 << DIGIT; digit++) starts[digit + 1] += starts[digit];
         for (int64_t i = 0; i < count; i++) to[starts[from[i] >> shift & ((1 << DIGIT) - 1)]++] = from[i];
         uint64_t *swap = from;
         from = to, to = swap;
+    }
+    /* What is left to do is little. */
+    for (int64_t i = 1; i < count; i++) {
+        uint64_t word = from[i];
+        int64_t j = i;
+        for (; j > 0 && from[j - 1] > word; j--) from[j] = from[j - 1];
+        from[j] = word;
     }
     for (int64_t i = 0; i < count; i++) words_[i] = from[i] & low;
 }
