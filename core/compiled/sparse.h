@@ -75,58 +75,10 @@ INLINE void sparse_tile(int rows, int vecs, const Operation *o, int64_t i, int64
         }
 }
 
-/* y (+)= x W for one row, over its entries from `q` on whose places lie before `to`; `lines` are those of W from place `from`
-   on, `vecs` vectors wide. Returns the entry to go on with. */
-INLINE int64_t sparse_sums(int vecs, Row row, const real *lines, int64_t q, int64_t from, int64_t to, real *y, int64_t left) {
-    vec sum[4];
-    for (int v = 0; v < vecs; v++) sum[v] = from ? load(y + v * LANES) : (vec){};
-    for (; q < row.count && row.places[q] < to; q++) {
-        const real *line = lines + (row.places[q] - from) * vecs * LANES;
-        vec x = all(row.values[q]);
-        for (int v = 0; v < vecs; v++) sum[v] = fma_(x, load(line + v * LANES), sum[v]);
-    }
-    for (int v = 0; v < vecs; v++) store_some(y + v * LANES, sum[v], left - v * LANES);
-    return q;
-}
-
-#define NEAR 16384 /* bytes of W that stay in the first-level cache while all rows of a batch are gone through */
-
-/* y = x W for units [j, j + 4 LANES) at most, of many rows: W piece after piece. */
-static void sparse_pieces(const Operation *o, const Thread *t, Share mine, int64_t j) {
-    int64_t inputs = o->n[0], units = o->n[1], left = units - j, vecs = least(4, (left + LANES - 1) / LANES);
-    int64_t near = NEAR / (vecs * (int64_t)sizeof(vec));
-    const Row *rows = o->p[0];
-    real *lines = t->room;
-    int32_t *at = (int32_t *)(lines + near * vecs * LANES); /* the entry of each row to go on with */
-    memset(at, 0, (size_t)(mine.to - mine.from) * sizeof(int32_t));
-    for (int64_t from = 0; from < inputs; from += near) {
-        int64_t to = least(inputs, from + near);
-        for (int64_t k = from; k < to; k++)
-            for (int64_t v = 0; v < vecs * LANES; v += LANES) store(lines + (k - from) * vecs * LANES + v, load(NUMBERS(1) + k * units + j + v));
-        for (int64_t i = mine.from; i < mine.to; i++) {
-            int64_t q = at[i - mine.from];
-            real *y = NUMBERS(3) + i * units + j;
-#define CASE(vecs) case vecs: q = sparse_sums(vecs, rows[i], lines, q, from, to, y, left); break;
-            switch (vecs) { CASE(1) CASE(2) CASE(3) CASE(4) }
-#undef CASE
-            at[i - mine.from] = (int32_t)q;
-        }
-    }
-    for (int64_t i = mine.from; i < mine.to; i++)
-        for (int64_t v = 0; v < vecs * LANES; v += LANES) {
-            real *y = NUMBERS(3) + i * units + j + v;
-            store_some(y, load(y) + load(NUMBERS(2) + j + v), left - v);
-        }
-}
-
-#define MANY_ROWS 32 /* from which taking W in pieces pays */
-
 OPERATION(sparse_forward) {
     int64_t units = o->n[1];
     Share mine = share(batch->n, 4, t->part, t->parts);
-    int many = units > 2 * LANES && mine.to - mine.from >= MANY_ROWS;
     for (int64_t j = 0; j < units;) {
-        if (many) { sparse_pieces(o, t, mine, j); j += 4 * LANES; continue; }
         int64_t vecs = (units - j + LANES - 1) / LANES, i = mine.from;
 #define COLUMNS(vecs, rows) { for (; i + rows <= mine.to; i += rows) sparse_tile(rows, vecs, o, i, j); \
         for (; i < mine.to; i++) sparse_tile(1, vecs, o, i, j); j += vecs * LANES; }
