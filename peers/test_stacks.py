@@ -145,8 +145,8 @@ def test_random_stacks(dtype: str, hold: Hold) -> None:
         tail = [{"type": "flatten"}, {"type": "dense", "units": classes or 2}]
         spec = training([*layers, *tail], loss=told, optimizer=optimizer | {"learning_rate": rate}, **restraint)
         data = dataset(shape, classes=classes)
-        # A layer norm over two numbers, for one, is nearly a step: there PyTorch does not agree with itself either. It was
-        # moved aside once, while float32 rounds anew in each of the steps.
+        # A layer norm over two numbers, for one, is nearly a step: there PyTorch does not agree with itself either.
+        # It was moved aside once, while float32 rounds anew in each of the steps.
         if not sensitivity(spec, data, dtype) <= BOUNDS[dtype] / 8:
             sensitive.append(spec)
             return
