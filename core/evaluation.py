@@ -17,10 +17,8 @@ class Evaluation:
 
     def __init__(self, run: Run, data: Dataset, engine: Engine) -> None:
         self._run, self._data = run, data
-        self._rows = min(evaluation_rows(run.network, run.spec.dtype), len(data))
-        self._forward = engine.forward(
-            run.spec, data, run.preprocessing, run.network, theta=run.theta, state=run.state, rows=self._rows
-        )
+        self._rows = min(evaluation_rows(run.model.network, run.spec.dtype), len(data))
+        self._forward = engine.forward(run.model, data, self._rows)
         self._indices = data.indices()
         width = data.schema.target.width
         self._sums = [(metric, np.zeros(metric.room(width))) for metric in run.spec.metrics]

@@ -10,6 +10,7 @@ from core.data import Dataset
 from core.engine import Engine
 from core.memory import give_back, room
 from core.metrics import Measured
+from core.model import Model
 from core.network import Network
 from core.preprocessing import Preprocessing
 from core.schedules import rate_at
@@ -44,26 +45,27 @@ class Run:
         give_back()
         self.spec = spec
         self.data = data
-        self.network = Network.trace(spec.network.layers, data.schema.input_shape)
+        network = Network.trace(spec.network.layers, data.schema.input_shape)
         self.classes = isinstance(data.schema.target, ClassTarget)
         self.epoch = self.step = self.best_epoch = 0
         self.best: float | None = None
         self.metrics: Measured = {}
         self.sums = np.zeros(3)  # cost, rows said right, gradient norms: of the running epoch
-        self.theta, self.state = self.network.allocate(spec.dtype)
-        self.memory = {name: room(self.theta.shape, spec.dtype) for name in spec.optimizer.memory()}
+        theta, state = network.allocate(spec.dtype)
+        self.memory = {name: room(theta.shape, spec.dtype) for name in spec.optimizer.memory()}
         for vector in self.memory.values():
             vector.fill(0)
+        self.model = Model(spec, network, self._preprocessing(resume), theta, state)
         if resume is not None:
             self._restore(resume)
+        elif start is not None:
+            start.weights_into(network, theta, state)
         else:
-            self._begin(start)
+            network.draw(spec.seed, theta, state)
 
         self.steps = -(-len(data) // spec.batch_size)
         self._engine = engine
-        self._stepper = engine.step(
-            spec, data, self.preprocessing, self.network, theta=self.theta, state=self.state, memory=self.memory
-        )
+        self._stepper = engine.step(self.model, data, self.memory)
         self._stepper.sums[...] = self.sums
         self.sums = self._stepper.sums
         self._indices = data.indices()
@@ -102,7 +104,7 @@ class Run:
 
     def finish_epoch(self) -> Measured:
         """The training metrics of the epoch whose steps are done."""
-        if not np.isfinite(self.theta).all():
+        if not np.isfinite(self.model.theta).all():
             raise Diverged(self.epoch + 1, self.step)
         cost, hits, norms = self.sums.tolist()
         rows = len(self.data)
@@ -117,37 +119,36 @@ class Run:
 
     def checkpoint(self) -> Checkpoint:
         """Everything at this moment, copied."""
-        tensors = {piece.name: piece.of(self.theta).copy() for piece in self.network.parameters()}
-        tensors |= {f"state.{piece.name}": piece.of(self.state).copy() for piece in self.network.state()}
+        model, network = self.model, self.model.network
+        tensors = {piece.name: piece.of(model.theta).copy() for piece in network.parameters()}
+        tensors |= {f"state.{piece.name}": piece.of(model.state).copy() for piece in network.state()}
         tensors |= {f"optimizer.{name}": vector.copy() for name, vector in self.memory.items()}
-        tensors |= {f"preprocessing.{name}": array for name, array in self.preprocessing.arrays.items()}
+        tensors |= {f"preprocessing.{name}": array for name, array in model.preprocessing.arrays.items()}
         tensors["sums"] = self.sums.copy()
         return Checkpoint(
             epoch=self.epoch,
             step=self.step,
             spec=self.spec.identity(),
             schema=self.data.schema,
-            preprocessing=self.preprocessing.to_json(),
+            preprocessing=model.preprocessing.to_json(),
             tensors=tensors,
             best=self.best,
             best_epoch=self.best_epoch,
             metrics=dict(self.metrics),
         )
 
-    def _begin(self, start: Checkpoint | None) -> None:
-        self.preprocessing = Preprocessing.fit(self.spec.preprocessing, self.data)
-        if start is None:
-            self.network.draw(self.spec.seed, self.theta, self.state)
-        else:
-            start.weights_into(self.network, self.theta, self.state)
+    def _preprocessing(self, resume: Checkpoint | None) -> Preprocessing:
+        """Fitted to the data, unless the run that is gone on with has done so; raises CheckpointMismatch."""
+        if resume is None:
+            return Preprocessing.fit(self.spec.preprocessing, self.data)
+        resume.check_run(self.spec.identity())
+        return Preprocessing.from_json(resume.preprocessing, resume.group("preprocessing."))
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        checkpoint.check_run(self.spec.identity())
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
         self.best, self.best_epoch = checkpoint.best, checkpoint.best_epoch
         self.metrics = dict(checkpoint.metrics)
         self.sums[...] = checkpoint.tensors["sums"]
-        checkpoint.weights_into(self.network, self.theta, self.state)
+        checkpoint.weights_into(self.model.network, self.model.theta, self.model.state)
         for name, vector in self.memory.items():
             vector[...] = checkpoint.tensors[f"optimizer.{name}"]
-        self.preprocessing = Preprocessing.from_json(checkpoint.preprocessing, checkpoint.group("preprocessing."))

@@ -9,16 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.augmentation import Augmentation
-from core.batches import Batches
 from core.data import Dataset
 from core.layers.layer import Array
 from core.memory import room
 from core.metrics import correct
-from core.network import Network
-from core.preprocessing import Preprocessing
-from core.regularization import Restraint, l2_norm
-from core.training_spec import TrainingSpec
-from core.workspace import Workspace
+from core.model import Model
+from core.regularization import l2_norm
 
 BLOCK = 65536  # parameters that an optimizer moves at a time
 
@@ -26,39 +22,17 @@ BLOCK = 65536  # parameters that an optimizer moves at a time
 class Step:
     """The arrays of a step, and the step. `sums` are cost, rows said right and gradient norms, added up."""
 
-    def __init__(
-        self,
-        spec: TrainingSpec,
-        data: Dataset,
-        preprocessing: Preprocessing,
-        network: Network,
-        *,
-        theta: Array,
-        state: Array,
-        memory: Mapping[str, Array],
-    ) -> None:
+    def __init__(self, model: Model, data: Dataset, memory: Mapping[str, Array]) -> None:
+        """`memory` is the optimizer's."""
         self.sums = np.zeros(3)
-        self._spec = spec
-        self._gradient = room((network.size,), spec.dtype)
+        self._spec = spec = model.spec
+        self._gradient = room(model.theta.shape, spec.dtype)
         self._gradient.fill(0)
-        self._blocks = _in_blocks(theta, self._gradient, tuple(memory.values()))
-        self._restraint = Restraint(
-            spec.regularization,
-            spec.gradient_clipping,
-            network,
-            theta,
-            self._gradient,
-            rows=len(data),
-            decay=spec.optimizer.decoupled_decay,
-        )
-        self._workspace = Workspace(
-            network, spec.batch_size, theta=theta, state=state, gradient=self._gradient, training=True
-        )
-        width = network.output_shape[0]
-        self._batches = Batches(
-            data, preprocessing, rows=spec.batch_size, width=width, dtype=spec.dtype, masked=network.masked
-        )
-        self._difference = np.empty((spec.batch_size, width), spec.dtype)
+        self._blocks = _in_blocks(model.theta, self._gradient, tuple(memory.values()))
+        self._restraint = model.restraint(self._gradient, len(data))
+        self._workspace = model.workspace(spec.batch_size, self._gradient)
+        self._batches = model.batches(data, spec.batch_size)
+        self._difference = np.empty_like(self._batches.y)
         self._augmentation = Augmentation(spec.augmentation, spec.seed, self._batches.blank())
 
     def advance(
@@ -113,24 +87,14 @@ class Step:
 class Forward:
     """Outputs and costs of a dataset in evaluation mode, with the weights as they are. `sums` as in Step."""
 
-    def __init__(
-        self,
-        spec: TrainingSpec,
-        data: Dataset,
-        preprocessing: Preprocessing,
-        network: Network,
-        *,
-        theta: Array,
-        state: Array,
-        rows: int,
-    ) -> None:
+    def __init__(self, model: Model, data: Dataset, rows: int) -> None:
+        """`rows` make a batch."""
         self.sums = np.zeros(3)
-        self.outputs = np.empty((rows, *network.output_shape), spec.dtype)  # of the last batch, in its first rows
-        self._loss, self._rows = spec.loss, rows
-        width = network.output_shape[0]
-        self._batches = Batches(data, preprocessing, rows=rows, width=width, dtype=spec.dtype, masked=network.masked)
-        self._difference = np.empty((rows, width), spec.dtype)
-        self._workspace = Workspace(network, rows, theta=theta, state=state)
+        self._loss, self._rows = model.spec.loss, rows
+        self._batches = model.batches(data, rows)
+        self.outputs = np.empty_like(self._batches.y)  # of the last batch, in its first rows
+        self._difference = np.empty_like(self._batches.y)
+        self._workspace = model.workspace(rows)
 
     def advance(self, order: NDArray[np.int64], *, done: int) -> bool:
         """One batch of the rows of `order` from `done` on; whether its cost is finite."""

@@ -84,8 +84,8 @@ def fit(
     run = Run(spec, data, resume, start, engine)
     for at, read in ("/dataset", data), ("/validation/dataset", validation):
         if read is not None:
-            check_dataset(run.network, read)
-            check_mask_values(run.network, read, at)
+            check_dataset(run.model.network, read)
+            check_mask_values(run.model.network, read, at)
     evaluation = None if validation is None else Evaluation(run, validation, engine)
     while run.epoch < spec.epochs and not _stopped(run):
         yield from _epoch(run, evaluation, chunk_s)

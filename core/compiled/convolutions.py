@@ -198,11 +198,9 @@ def _backward_tables(shape: Shape) -> Tables:
 
 def shape_of(at: Placed) -> Shape:
     """The convolution at a place."""
-    layer, shape = at.layer, at.input_shape
-    assert isinstance(layer, Conv1D | Conv2D)
-    windows = layer.convolution(shape).windows
-    channels = shape[-1] if isinstance(layer, Conv1D) or len(shape) == 3 else 1
-    return Shape(windows.rows, windows.columns, channels, layer.filters, layer.groups)
+    assert isinstance(at.layer, Conv1D | Conv2D)
+    windows, channels, filters, groups = at.layer.convolution(at.input_shape)
+    return Shape(windows.rows, windows.columns, channels, filters, groups)
 
 
 def _sizes(shape: Shape) -> tuple[int, int]:

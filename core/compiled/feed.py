@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 
 import numpy as np
 
 from core.augmentation import Augmentation
-from core.batches import Batches
-from core.compiled.entries import Entries
+from core.compiled.entries import Entries, entries_bytes
 from core.compiled.library import Library, Operation
 from core.compiled.program import Batch, Part
 from core.compiled.rules import Sparse, address
 from core.data import Dataset
-from core.layers.layer import Array
 from core.memory import room
-from core.preprocessing import Divide, Preprocessing, Standardize
+from core.model import Model
+from core.preprocessing import Divide, Standardize
 
 SOURCES = {"uint8": 0, "float32": 1, "float64": 2}
 
@@ -25,29 +23,23 @@ class Feed:
     """Room for batches of up to `rows` rows of one dataset, and the parts that fill it."""
 
     def __init__(
-        self,
-        data: Dataset,
-        preprocessing: Preprocessing,
-        *,
-        rows: int,
-        width: int,
-        dtype: str,
-        augmentation: Callable[[Array], Augmentation] | None = None,
-        sparse: Library | None = None,
-        masked: bool = False,
+        self, model: Model, data: Dataset, rows: int, *, augmented: bool = False, sparse: Library | None = None
     ) -> None:
-        """`sparse`: the driver, where inputs that are mostly zero may be told by the others alone. `masked`: whether
-        the network looks at masks."""
-        self.batches = Batches(data, preprocessing, rows=rows, width=width, dtype=dtype, masked=masked)
+        """`augmented`: whether inputs are varied as the spec says. `sparse`: the driver, where inputs that are mostly
+        zero may be told by the others alone."""
+        spec = model.spec
+        self.batches = model.batches(data, rows)
         self.x, self.targets = self.batches.x, self.batches.y
         self.labels = np.empty(rows, np.int32) if self.batches.classes else None
         self.sparse: Sparse | None = None
-        self._data, self._rows, self._dtype = data, rows, dtype
-        self._steps = preprocessing
-        self._augmentation = None if augmentation is None else augmentation(self.batches.blank())
+        self._data, self._rows, self._dtype = data, rows, spec.dtype
+        self._steps = model.preprocessing
+        self._augmentation: Augmentation | None = None
+        if augmented and spec.augmentation:
+            self._augmentation = Augmentation(spec.augmentation, spec.seed, self.batches.blank())
         self._kept: list[object] = []  # what the operations point to
         self._entries: tuple[int, ...] = ()
-        if sparse is not None:
+        if sparse is not None and entries_bytes(spec, model.network, data.schema, len(data.x)):
             self._tell_sparse(sparse)
         self.parts = self._parts()
 

@@ -13,8 +13,9 @@ from core.compiled.library import Operation
 from core.compiled.rules import Moving, address
 from core.layers.layer import Array, Shape
 from core.losses import Loss
+from core.model import Model
 from core.network import Network
-from core.optimizers import SGD, NAdam, Optimizer
+from core.optimizers import SGD, NAdam
 from core.regularization import Restraint
 
 LOSSES = (
@@ -72,25 +73,17 @@ class Move:
     Matrices that are claimed move as soon as their gradient is found; `operations` is for all the others.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        theta: Array,
-        gradient: Array,
-        *,
-        optimizer: Optimizer,
-        memory: Mapping[str, Array],
-        restraint: Restraint,
-    ) -> None:
-        self._network, self._theta, self._gradient = network, theta, gradient
-        self._optimizer, self._restraint = optimizer, restraint
+    def __init__(self, model: Model, gradient: Array, memory: Mapping[str, Array], restraint: Restraint) -> None:
+        self._network, self._theta, self._gradient = model.network, model.theta, gradient
+        self._optimizer = optimizer = model.spec.optimizer
+        self._restraint = restraint
         self._memory = list(memory.values())
         plain_momentum = isinstance(optimizer, SGD) and optimizer.momentum
         self._kind, names, self._numbers = OPTIMIZERS["momentum" if plain_momentum else optimizer.type]
         self._constants = tuple(getattr(optimizer, name) if name else 0.0 for name in (*names, "", "", "")[:3])
         self._claimed: set[int] = set()  # where these begin in theta
         # Room for whatever is claimed: the squares of a matrix, or those of a stretch, with what is left of a block.
-        self._sums = np.zeros(_most_sums(network))
+        self._sums = np.zeros(_most_sums(model.network))
         self._summed = 0
 
     def claim(self, W: Array) -> Moving | None:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from core.augmentation import Augmentation
-from core.compiled.entries import entries_bytes
 from core.compiled.feed import Feed
 from core.compiled.library import Library, Operation
 from core.compiled.objectives import LOSSES, Move, loss_constants
@@ -19,11 +17,7 @@ from core.data import Dataset
 from core.layers.layer import Array
 from core.losses import Loss
 from core.memory import room
-from core.network import Network
-from core.preprocessing import Preprocessing
-from core.regularization import Restraint
-from core.training_spec import TrainingSpec
-from core.workspace import Workspace
+from core.model import Model
 
 
 class Costs:
@@ -55,58 +49,20 @@ class CompiledStep:
     """Steps of training, as many as wanted in one call."""
 
     def __init__(
-        self,
-        library: Library,
-        spec: TrainingSpec,
-        data: Dataset,
-        preprocessing: Preprocessing,
-        network: Network,
-        *,
-        theta: Array,
-        state: Array,
-        memory: Mapping[str, Array],
-        sparse: bool = True,
+        self, model: Model, data: Dataset, memory: Mapping[str, Array], library: Library, *, sparse: bool = True
     ) -> None:
-        self._spec = spec
-        rows, width = spec.batch_size, network.output_shape[0]
-        gradient = room((network.size,), spec.dtype)
+        """`memory` is the optimizer's. sparse: whether a first layer may skip zeros."""
+        self._spec = spec = model.spec
+        network, layers, rows = model.network, model.network.layers, spec.batch_size
+        gradient = room(model.theta.shape, spec.dtype)
         gradient.fill(0)
-        workspace = Workspace(
-            network,
-            rows,
-            theta=theta,
-            state=state,
-            gradient=gradient,
-            training=True,
-            silent=silent(network.layers, training=True),
-            deaf=deaf(network.layers),
-        )
-        self._restraint = Restraint(
-            spec.regularization,
-            spec.gradient_clipping,
-            network,
-            theta,
-            gradient,
-            rows=len(data),
-            decay=spec.optimizer.decoupled_decay,
-        )
-        self._move = Move(network, theta, gradient, optimizer=spec.optimizer, memory=memory, restraint=self._restraint)
-        feed = Feed(
-            data,
-            preprocessing,
-            rows=rows,
-            width=width,
-            dtype=spec.dtype,
-            augmentation=(lambda blank: Augmentation(spec.augmentation, spec.seed, blank))
-            if spec.augmentation
-            else None,
-            sparse=library if sparse and entries_bytes(spec, network, data.schema, len(data.x)) else None,
-            masked=network.masked,
-        )
+        workspace = model.workspace(rows, gradient, silent=silent(layers, training=True), deaf=deaf(layers))
+        self._move = Move(model, gradient, memory, model.restraint(gradient, len(data)))
+        feed = Feed(model, data, rows, augmented=True, sparse=library if sparse else None)
         plan = Plan(workspace, spec.seed, feed.sparse, address(feed.batches.masks), self._move.claim)
-        forward, a = plan.forward(network.layers, workspace.contexts(rows), address(feed.x))
+        forward, a = plan.forward(layers, workspace.contexts(rows), address(feed.x))
         costs = Costs(spec.loss, feed, a, dtype=spec.dtype)
-        backward, _ = plan.backward(network.layers, address(costs.gradient), network.first_learned)
+        backward, _ = plan.backward(layers, address(costs.gradient), network.first_learned)
         moving = self._move.operations(address(costs.tally))
         parts: list[Part] = [*feed.parts, *forward, *costs.operations, *backward, *moving]
         parts.append(Operation("add_up", (), (address(costs.tally),)))
@@ -142,30 +98,11 @@ class CompiledStep:
 class CompiledForward:
     """Outputs and costs of a dataset in evaluation mode, batch by batch."""
 
-    def __init__(
-        self,
-        library: Library,
-        spec: TrainingSpec,
-        data: Dataset,
-        preprocessing: Preprocessing,
-        network: Network,
-        *,
-        theta: Array,
-        state: Array,
-        rows: int,
-        sparse: bool = True,
-    ) -> None:
-        workspace = Workspace(network, rows, theta=theta, state=state, silent=silent(network.layers, training=False))
-        width = network.output_shape[0]
-        feed = Feed(
-            data,
-            preprocessing,
-            rows=rows,
-            width=width,
-            dtype=spec.dtype,
-            sparse=library if sparse and entries_bytes(spec, network, data.schema, len(data.x)) else None,
-            masked=network.masked,
-        )
+    def __init__(self, model: Model, data: Dataset, rows: int, library: Library, *, sparse: bool = True) -> None:
+        """`rows` make a batch. sparse: whether a first layer may skip zeros."""
+        spec, network = model.spec, model.network
+        workspace = model.workspace(rows, silent=silent(network.layers, training=False))
+        feed = Feed(model, data, rows, sparse=library if sparse else None)
         plan = Plan(workspace, spec.seed, feed.sparse, address(feed.batches.masks))
         forward, a = plan.forward(network.layers, workspace.contexts(rows), address(feed.x))
         costs = Costs(spec.loss, feed, a, dtype=spec.dtype)

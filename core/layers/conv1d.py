@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Literal
 
 from core.initializers import AnyInitializer, GlorotUniform, Zeros
 from core.layers.axes import sequence
-from core.layers.convolution import Convolution, Filters, check_groups, fans
+from core.layers.convolution import Convolution, Filters, check_groups
 from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
 from core.layers.windows import Extent, Padding1D, slide
 from core.spec import Count
@@ -44,30 +43,22 @@ class Conv1D(Layer):
         return dx
 
     def output_shape(self, shape: Shape) -> Shape:
-        _, features = sequence(shape, self.type)
-        check_groups(self.groups, features, self.filters)
         return self.convolution(shape).windows.rows.count, self.filters
 
     def parameters(self, shape: Shape) -> dict[str, Variable]:
-        _, features = sequence(shape, self.type)
-        kernel = self.kernel, features // self.groups, self.filters
-        fan = fans((self.kernel,), features, self.filters, self.groups)
-        return {
-            "weights": Variable(kernel, self.weights, *fan, penalised=True),
-            "biases": Variable((self.filters,), self.biases, *fan),
-        }
+        return self.convolution(shape).parameters((self.kernel,), self.weights, self.biases)
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
-        return self.convolution(shape).scratch(sequence(shape, self.type)[1], self.filters, rows)
+        return self.convolution(shape).scratch(rows)
 
     def flops(self, shape: Shape) -> int:
-        fan_in = self.parameters(shape)["weights"].fan_in
-        return (2 * fan_in + 1) * prod(self.output_shape(shape))
+        return self.convolution(shape).flops
 
     def convolution(self, shape: Shape) -> Convolution:
-        """Where its windows stand on inputs of this shape."""
-        time, _ = sequence(shape, self.type)
+        """The one that it is for inputs of this shape. Raises Misfit."""
+        time, features = sequence(shape, self.type)
+        check_groups(self.groups, features, self.filters)
         padding = self.padding if isinstance(self.padding, str) else (self.padding, 0)
         kernel, stride, dilation = (self.kernel, 1), (self.stride, 1), (self.dilation, 1)
         windows = slide((time, 1), kernel, stride, padding, dilation, field="kernel", names=("steps in time", ""))
-        return Convolution(windows, self.groups)
+        return Convolution(windows, features, self.filters, self.groups)

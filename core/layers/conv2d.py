@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Literal
 
 from core.initializers import AnyInitializer, GlorotUniform, Zeros
 from core.layers.axes import as_images, image
-from core.layers.convolution import Convolution, Filters, check_groups, fans
+from core.layers.convolution import Convolution, Filters, check_groups
 from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
 from core.layers.windows import Extents, Padding, both, slide
 from core.spec import Count
@@ -43,28 +42,20 @@ class Conv2D(Layer):
         return ctx.dx
 
     def output_shape(self, shape: Shape) -> Shape:
-        _, _, channels = image(shape, self.type)
-        check_groups(self.groups, channels, self.filters)
         return (*self.convolution(shape).windows.shape, self.filters)
 
     def parameters(self, shape: Shape) -> dict[str, Variable]:
-        _, _, channels = image(shape, self.type)
-        kernel = *both(self.kernel), channels // self.groups, self.filters
-        fan = fans(both(self.kernel), channels, self.filters, self.groups)
-        return {
-            "weights": Variable(kernel, self.weights, *fan, penalised=True),
-            "biases": Variable((self.filters,), self.biases, *fan),
-        }
+        return self.convolution(shape).parameters(both(self.kernel), self.weights, self.biases)
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
-        return self.convolution(shape).scratch(image(shape, self.type)[2], self.filters, rows)
+        return self.convolution(shape).scratch(rows)
 
     def flops(self, shape: Shape) -> int:
-        fan_in = self.parameters(shape)["weights"].fan_in
-        return (2 * fan_in + 1) * prod(self.output_shape(shape))
+        return self.convolution(shape).flops
 
     def convolution(self, shape: Shape) -> Convolution:
-        """Where its windows stand on inputs of this shape."""
-        rows, columns, _ = image(shape, self.type)
+        """The one that it is for inputs of this shape. Raises Misfit."""
+        rows, columns, channels = image(shape, self.type)
+        check_groups(self.groups, channels, self.filters)
         windows = slide((rows, columns), self.kernel, self.stride, self.padding, self.dilation, field="kernel")
-        return Convolution(windows, self.groups)
+        return Convolution(windows, channels, self.filters, self.groups)

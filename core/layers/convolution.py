@@ -21,7 +21,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from core.layers.layer import Array, Misfit, Scratch, Shape
+from core.initializers import Initializer
+from core.layers.layer import Array, Misfit, Scratch, Shape, Variable
 from core.layers.windows import Windows
 
 VECTOR = 16  # numbers, at most
@@ -29,9 +30,11 @@ Filters = Annotated[int, Field(strict=True, ge=1, le=2**20, examples=[16])]
 
 
 class Convolution(NamedTuple):
-    """Where the windows stand, and in how many groups. Arrays: x and dx, y and dy as above; `rooms` are `scratch`."""
+    """Where the windows stand, and what is seen and made in them. Arrays as above; `rooms` are those of `scratch`."""
 
     windows: Windows
+    channels: int
+    filters: int
     groups: int
 
     def forward(self, x: Array, W: Array, b: Array, y: Array, rooms: tuple[Array, ...]) -> None:
@@ -61,12 +64,28 @@ class Convolution(NamedTuple):
                 np.matmul(d, self._split(W[cell]).swapaxes(1, 2), out=_matrices(product))
                 target += product
 
-    def scratch(self, channels: int, filters: int, rows: int) -> dict[str, Scratch]:
+    def parameters(self, kernel: Shape, weights: Initializer, biases: Initializer) -> dict[str, Variable]:
+        """W (*kernel, channels / groups, filters) and b (filters), which begin with these initializers."""
+        cells, inside = prod(kernel), self.channels // self.groups
+        fans = cells * inside, cells * self.filters // self.groups
+        return {
+            "weights": Variable((*kernel, inside, self.filters), weights, *fans, penalised=True),
+            "biases": Variable((self.filters,), biases, *fans),
+        }
+
+    @property
+    def flops(self) -> int:
+        """Those of forward for one example."""
+        fan_in = self.windows.rows.size * self.windows.columns.size * self.channels // self.groups
+        return (2 * fan_in + 1) * prod(self.windows.shape) * self.filters
+
+    def scratch(self, rows: int) -> dict[str, Scratch]:
         """Room for what one cell of the kernel sees in all windows, and for what it adds to them.
 
         The compiled form keeps images with a frame of zeros there, and in `packed` the weights as it reads them.
         """
         down, across = self.windows.rows, self.windows.columns
+        channels, filters = self.channels, self.filters
         windows = down.count * across.count
         seen = max(windows, (down.length + sum(down.frame())) * (across.length + sum(across.frame()))) * channels
         framed = (down.count + sum(down.frame_of_windows())) * (across.count + sum(across.frame_of_windows()))
@@ -102,12 +121,6 @@ def check_groups(groups: int, channels: int, filters: int) -> None:
         if count % groups:
             way = f"choose groups that divide {count}" if field == "groups" else f"choose a multiple of {groups}"
             raise Misfit(field, f"The {count} {name} cannot be cut into {groups} groups of equal size: {way}.")
-
-
-def fans(kernel: Shape, channels: int, filters: int, groups: int) -> tuple[int, int]:
-    """How many values flow into an output of one filter, and out of an input of one channel."""
-    size = prod(kernel)
-    return size * channels // groups, size * filters // groups
 
 
 def _in_vectors(columns: int) -> int:

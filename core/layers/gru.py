@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 
-from core.initializers import AnyInitializer, GlorotUniform, Orthogonal, Zeros
-from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
-from core.layers.recurrence import carry, hold, panels, read_dy, sequence_shape, steps_first, write_states
+from core.layers.layer import Array, Context, Scratch, Shape, Variable
+from core.layers.recurrence import Recurrent, carry, hold, panels, read_dy, steps_first, write_states
 from core.layers.sigmoid import sigmoid
 
 
-class GRU(Layer):
+class GRU(Recurrent):
     """With a_t = x_t W + b and q_t = h_(t-1) U, each in three blocks of `units` columns r, z, n; h_0 = 0:
 
         r = sigmoid(a_r + q_r),  z = sigmoid(a_z + q_z),  p = q_n + e,  n = tanh(a_n + r p)
@@ -30,12 +28,8 @@ class GRU(Layer):
     """
 
     type: Literal["gru"] = "gru"
-    masks: ClassVar[bool] = True
-    units: Annotated[int, Field(strict=True, ge=1, le=2**16, examples=[32])]
-    sequence: bool = False
-    weights: AnyInitializer = GlorotUniform()
-    recurrent_weights: AnyInitializer = Orthogonal()
-    biases: AnyInitializer = Zeros()
+    name: ClassVar[str] = "A GRU"
+    blocks: ClassVar[int] = 3
 
     def forward(self, x: Array, ctx: Context) -> Array:
         W, U, b, e = ctx.parameters
@@ -88,17 +82,9 @@ class GRU(Layer):
             np.matmul(da, W.T, out=ctx.dx.swapaxes(0, 1))
         return ctx.dx
 
-    def output_shape(self, shape: Shape) -> Shape:
-        return sequence_shape("A GRU", shape, self.units, self.sequence)
-
     def parameters(self, shape: Shape) -> dict[str, Variable]:
-        inputs, units = shape[1], self.units
-        return {
-            "weights": Variable((inputs, 3 * units), self.weights, inputs, units, penalised=True),
-            "recurrent_weights": Variable((units, 3 * units), self.recurrent_weights, units, units, penalised=True),
-            "biases": Variable((3 * units,), self.biases, inputs, units),
-            "recurrent_biases": Variable((units,), self.biases, units, units),
-        }
+        within = Variable((self.units,), self.biases, self.units, self.units)
+        return super().parameters(shape) | {"recurrent_biases": within}
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
         (time, inputs), units = shape, self.units

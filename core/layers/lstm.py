@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 
-from core.initializers import AnyInitializer, GlorotUniform, Orthogonal, Zeros
-from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
-from core.layers.recurrence import carry, hold, panels, read_dy, sequence_shape, steps_first, write_states
+from core.layers.layer import Array, Context, Scratch, Shape
+from core.layers.recurrence import Recurrent, carry, hold, panels, read_dy, steps_first, write_states
 from core.layers.sigmoid import sigmoid
 
 
-class LSTM(Layer):
+class LSTM(Recurrent):
     """Gates a_t = x_t W + h_(t-1) U + b, in four blocks of `units` columns; h_0 = c_0 = 0:
 
         i, f, g, o = sigmoid(a_i), sigmoid(a_f), tanh(a_g), sigmoid(a_o)
@@ -29,12 +27,8 @@ class LSTM(Layer):
     """
 
     type: Literal["lstm"] = "lstm"
-    masks: ClassVar[bool] = True
-    units: Annotated[int, Field(strict=True, ge=1, le=2**16, examples=[32])]
-    sequence: bool = False
-    weights: AnyInitializer = GlorotUniform()
-    recurrent_weights: AnyInitializer = Orthogonal()
-    biases: AnyInitializer = Zeros()
+    name: ClassVar[str] = "An LSTM"
+    blocks: ClassVar[int] = 4
 
     def forward(self, x: Array, ctx: Context) -> Array:
         W, U, b = ctx.parameters
@@ -84,17 +78,6 @@ class LSTM(Layer):
         if ctx.dx is not None:
             np.matmul(da, W.T, out=ctx.dx.swapaxes(0, 1))
         return ctx.dx
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return sequence_shape("An LSTM", shape, self.units, self.sequence)
-
-    def parameters(self, shape: Shape) -> dict[str, Variable]:
-        inputs, units = shape[1], self.units
-        return {
-            "weights": Variable((inputs, 4 * units), self.weights, inputs, units, penalised=True),
-            "recurrent_weights": Variable((units, 4 * units), self.recurrent_weights, units, units, penalised=True),
-            "biases": Variable((4 * units,), self.biases, inputs, units),
-        }
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
         (time, inputs), units = shape, self.units

@@ -7,23 +7,50 @@ behind the last step is that of the last valid one; with no valid step it is zer
 
 from __future__ import annotations
 
+from typing import Annotated, ClassVar
+
 import numpy as np
+from pydantic import Field
 
-from core.layers.layer import Array, Misfit, Scratch, Shape
+from core.initializers import AnyInitializer, GlorotUniform, Orthogonal, Zeros
+from core.layers.layer import Array, Layer, Misfit, Scratch, Shape, Variable
 
 
-def sequence_shape(name: str, shape: Shape, units: int, whole: bool) -> Shape:
-    """The shape of all states, or of the last one; raises Misfit for anything but a sequence."""
-    if len(shape) != 2:
-        size = " x ".join(map(str, shape))
-        way_out = f'put {{"type": "reshape", "shape": [{shape[0]}, -1]}} before it'
-        if len(shape) == 1:
-            way_out = (
-                'give a recurrent layer before it "sequence": true, leave out {"type": "flatten"}, arrange flat data '
-                'with {"type": "reshape", ...}, or look whole numbers up with {"type": "embedding", ...}'
-            )
-        raise Misfit(None, f"{name} takes sequences, time x features, but here each example is {size}: {way_out}.")
-    return (shape[0], units) if whole else (units,)
+class Recurrent(Layer):
+    """From x (n, time, inputs) to a state h (n, units) behind each step: y is the last, or with `sequence` all of them.
+
+    W (inputs, k units), U (units, k units) and b (k units) hold k = `blocks` blocks of columns, one for each gate.
+    """
+
+    masks: ClassVar[bool] = True
+    name: ClassVar[str] = "A recurrent layer"  # at the beginning of a sentence
+    blocks: ClassVar[int] = 1
+    units: Annotated[int, Field(strict=True, ge=1, le=2**16, examples=[32])]
+    sequence: bool = False
+    weights: AnyInitializer = GlorotUniform()
+    recurrent_weights: AnyInitializer = Orthogonal()
+    biases: AnyInitializer = Zeros()
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != 2:
+            size = " x ".join(map(str, shape))
+            way_out = f'put {{"type": "reshape", "shape": [{shape[0]}, -1]}} before it'
+            if len(shape) == 1:
+                way_out = (
+                    'give a recurrent layer before it "sequence": true, leave out {"type": "flatten"}, arrange flat '
+                    'data with {"type": "reshape", ...}, or look whole numbers up with {"type": "embedding", ...}'
+                )
+            detail = f"{self.name} takes sequences, time x features, but here each example is {size}: {way_out}."
+            raise Misfit(None, detail)
+        return (shape[0], self.units) if self.sequence else (self.units,)
+
+    def parameters(self, shape: Shape) -> dict[str, Variable]:
+        inputs, units, columns = shape[1], self.units, self.blocks * self.units
+        return {
+            "weights": Variable((inputs, columns), self.weights, inputs, units, penalised=True),
+            "recurrent_weights": Variable((units, columns), self.recurrent_weights, units, units, penalised=True),
+            "biases": Variable((columns,), self.biases, inputs, units),
+        }
 
 
 def steps_first(x: Array, out: Array) -> Array:

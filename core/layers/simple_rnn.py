@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
-from core.initializers import AnyInitializer, GlorotUniform, Orthogonal, Zeros
-from core.layers.layer import Array, Context, Layer, Scratch, Shape, Variable
-from core.layers.recurrence import carry, hold, panels, read_dy, sequence_shape, steps_first, write_states
+from core.layers.layer import Array, Context, Scratch, Shape
+from core.layers.recurrence import Recurrent, carry, hold, panels, read_dy, steps_first, write_states
 
 
-class SimpleRNN(Layer):
+class SimpleRNN(Recurrent):
     """h_t = tanh(x_t W + h_(t-1) U + b), h_0 = 0, with x (n, time, inputs) and h_t (n, units).
 
     y is the last state (n, units), or with `sequence` all of them (n, time, units). J. Elman, Cognitive Science 14
@@ -23,12 +21,6 @@ class SimpleRNN(Layer):
     """
 
     type: Literal["simple_rnn"] = "simple_rnn"
-    masks: ClassVar[bool] = True
-    units: Annotated[int, Field(strict=True, ge=1, le=2**16, examples=[32])]
-    sequence: bool = False
-    weights: AnyInitializer = GlorotUniform()
-    recurrent_weights: AnyInitializer = Orthogonal()
-    biases: AnyInitializer = Zeros()
 
     def forward(self, x: Array, ctx: Context) -> Array:
         W, U, b = ctx.parameters
@@ -62,17 +54,6 @@ class SimpleRNN(Layer):
         if ctx.dx is not None:
             np.matmul(da, W.T, out=ctx.dx.swapaxes(0, 1))
         return ctx.dx
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return sequence_shape("A recurrent layer", shape, self.units, self.sequence)
-
-    def parameters(self, shape: Shape) -> dict[str, Variable]:
-        inputs, units = shape[1], self.units
-        return {
-            "weights": Variable((inputs, units), self.weights, inputs, units, penalised=True),
-            "recurrent_weights": Variable((units, units), self.recurrent_weights, units, units, penalised=True),
-            "biases": Variable((units,), self.biases, inputs, units),
-        }
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
         time, inputs = shape
