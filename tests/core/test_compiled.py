@@ -245,11 +245,13 @@ BLOCK = st.one_of(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    blocks=st.lists(BLOCK, max_size=5), rows=st.integers(5, 40), batch=st.integers(1, 20), seed=st.integers(0, 2**20)
+    blocks=st.lists(BLOCK, max_size=5), rows=st.integers(5, 20), batch=st.integers(1, 20), seed=st.integers(0, 2**20)
 )
 def test_random_stacks(blocks, rows, batch, seed):
     layers = [{"type": "flatten"}, *(layer for block in blocks for layer in block), {"type": "dense", "units": 3}]
-    spec = spec_of(layers, batch_size=min(batch, rows - 1 - rows // 10), seed=seed, epochs=3)
+    batch = min(batch, rows - 1 - rows // 10)
+    epochs = min(7, max(1, 20 * batch // rows))  # about 20 steps, for which the bound is meant
+    spec = spec_of(layers, batch_size=batch, seed=seed, epochs=epochs)
     assume(fits(spec, (4, 3)))
     assert_equal(spec, dataset(rows=rows, seed=seed))
 
