@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from pydantic import ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from core.layers.layer import Array
@@ -27,6 +28,8 @@ from core.spec import Finding, SpecError, pointer
 FORMAT = 1
 _KEY = "nudge"
 _ABSENT = object()
+_BROKEN = (SafetensorError, ValidationError, ValueError, KeyError, TypeError)  # what damaged bytes lead to
+_DAMAGED = "This is not a checkpoint, or it is damaged."
 CLOCKS = ("seconds", "examples_per_s")  # the metrics that depend on the machine, which no checkpoint keeps
 
 
@@ -62,14 +65,15 @@ class Checkpoint:
         """ "sha256:..." over tensors, position and spec: the same for every run that computes the same."""
         position = {name: getattr(self, name) for name in ("epoch", "step", "best", "best_epoch")}
         total = hashlib.sha256(_canonical({"position": position, "spec": self.spec}))
-        for name, tensor in sorted(self.tensors.items()):
+        for name in sorted(self.tensors):
+            tensor = self.tensors[name]
             total.update(f"\n{name} {tensor.dtype.str} {tensor.shape}\n".encode())
             total.update(np.ascontiguousarray(tensor).data)
         return f"sha256:{total.hexdigest()}"
 
     def group(self, prefix: str) -> dict[str, Array]:
         """The tensors whose names begin with `prefix`, named by the rest."""
-        return {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
+        return {name.removeprefix(prefix): self.tensors[name] for name in self.tensors if name.startswith(prefix)}
 
     def check_run(self, identity: dict[str, Any]) -> None:
         """Raise CheckpointMismatch unless a run of this identity may go on from here."""
@@ -120,26 +124,60 @@ class Checkpoint:
         try:
             tensors = load(content)
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-            told = json.loads(header["__metadata__"][_KEY])
-            seal, digest = told.pop("seal"), told["digest"]
-            if told["format"] != FORMAT or seal != hashlib.sha256(_canonical(told)).hexdigest():
-                raise CheckpointDamaged("The description in this checkpoint is damaged.")
-            checkpoint = cls(
-                epoch=told["epoch"],
-                step=told["step"],
-                spec=told["spec"],
-                schema=DataSchema.model_validate_json(json.dumps(told["schema"])),
-                preprocessing=told["preprocessing"],
-                tensors=tensors,
-                best=told["best"],
-                best_epoch=told["best_epoch"],
-                metrics=told["metrics"],
-            )
-        except (SafetensorError, ValidationError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointDamaged("This is not a checkpoint, or it is damaged.") from error
+            return cls._whole(header["__metadata__"][_KEY], tensors)
+        except _BROKEN as error:
+            raise CheckpointDamaged(_DAMAGED) from error
+
+    @classmethod
+    def open(cls, path: Path) -> Checkpoint:
+        """As `from_bytes`, of a file that holds them: its tensors stay there, each read anew when it is asked for."""
+        try:
+            tensors = _Stored(path)
+            return cls._whole(tensors.metadata[_KEY], tensors)
+        except (OSError, *_BROKEN) as error:
+            raise CheckpointDamaged(_DAMAGED) from error
+
+    @classmethod
+    def _whole(cls, description: str, tensors: Mapping[str, Array]) -> Checkpoint:
+        told = json.loads(description)
+        seal, digest = told.pop("seal"), told["digest"]
+        if told["format"] != FORMAT or seal != hashlib.sha256(_canonical(told)).hexdigest():
+            raise CheckpointDamaged("The description in this checkpoint is damaged.")
+        checkpoint = cls(
+            epoch=told["epoch"],
+            step=told["step"],
+            spec=told["spec"],
+            schema=DataSchema.model_validate_json(json.dumps(told["schema"])),
+            preprocessing=told["preprocessing"],
+            tensors=tensors,
+            best=told["best"],
+            best_epoch=told["best_epoch"],
+            metrics=told["metrics"],
+        )
         if checkpoint.digest != digest:
             raise CheckpointDamaged("The tensors in this checkpoint are damaged.")
         return checkpoint
+
+
+class _Stored(Mapping[str, Array]):
+    """The tensors of a safetensors file, which is mapped: none of them is kept in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = cast(Any, safe_open(path, framework="np"))  # its methods have no types
+        self._names = sorted(self._file.keys())
+        self.metadata: Mapping[str, str] = self._file.metadata()
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names:
+            raise KeyError(name)
+        tensor: Array = self._file.get_tensor(name)
+        return tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _first_difference(ours: object, theirs: object) -> tuple[str | int, ...] | None:

@@ -2,7 +2,8 @@
 
 A run goes through phases whose temporary arrays never meet: the rows are split, the preprocessing is fitted, the
 weights are drawn; then, beside all that training keeps, rows are shuffled or a checkpoint is on its way. Pages that are
-reserved but never written are not counted, as they take no memory.
+reserved but never written are not counted, as they take no memory; nor are those of mapped files, which the kernel may
+take back at any time: of a dataset, and of the checkpoint that a run begins from.
 """
 
 from __future__ import annotations

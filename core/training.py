@@ -82,6 +82,7 @@ def fit(
         validation = validation.with_classes(data.schema.target)
 
     run = Run(spec, data, resume, start, engine)
+    del resume, start  # copied: training has no need of their memory
     for at, read in ("/dataset", data), ("/validation/dataset", validation):
         if read is not None:
             check_dataset(run.model.network, read)

@@ -105,6 +105,17 @@ class Blobs:
         with _files_must_be("copied"):
             return self._local(digest)
 
+    def verified(self, digest: str) -> Path:
+        """`path`, once all of its bytes were read and found whole; raises what `path` does."""
+        path = self.path(digest)
+        with _files_must_be("read"):
+            if _digest_of(path) == digest:
+                return path
+            if path != self.cache / _place(digest):
+                raise BlobDamaged(digest, "the bytes do not have this digest")
+            path.unlink(missing_ok=True)
+        return self.path(digest)  # only the copy was damaged, and is made anew
+
     def _local(self, digest: str) -> Path:
         if self._folder is not None and (local := self._folder / _place(digest)).exists():
             return local

@@ -28,13 +28,13 @@ REPORT_S = 1.0  # epochs shorter than this are reported together
 
 @dataclass(frozen=True)
 class Assignment:
-    """All that a trainer needs: the spec as JSON, where the arrays lie, and where to go on or begin."""
+    """All that a trainer needs: the spec as JSON, where the arrays lie, and the checkpoint to go on or begin from."""
 
     spec: str
     dataset: Path
     validation: Path | None
-    resume: bytes | None  # a checkpoint of this very job, to go on from
-    start: bytes | None  # a checkpoint of another one, for its weights
+    resume: Path | None  # a checkpoint of this very job, to go on from
+    start: Path | None  # a checkpoint of another one, for its weights
     give_way: bool
 
 
@@ -69,13 +69,15 @@ def main(assignment: Assignment, pipe: Connection) -> None:
 def _train(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Message:
     data = Dataset.open(assignment.dataset)
     validation = Dataset.open(assignment.validation) if assignment.validation else None
-    resume = Checkpoint.from_bytes(assignment.resume) if assignment.resume else None
-    start = Checkpoint.from_bytes(assignment.start) if assignment.start else None
+    resume = Checkpoint.open(assignment.resume) if assignment.resume else None
+    start = Checkpoint.open(assignment.start) if assignment.start else None
     reports = _Reports(spec, pipe, first_epoch=(resume.epoch if resume else 0) + 1)
     # A run that is taken up again behind its last epoch yields nothing more.
     stopped_early = resume is not None and resume.step == 0 and resume.epoch < spec.epochs
+    moments = fit(spec, data, validation, resume, start=start)
+    del resume, start  # while they are held, their files keep their place on the disk though they are deleted
     try:
-        for moment in fit(spec, data, validation, resume, start=start):
+        for moment in moments:
             if isinstance(moment, Epoch):
                 stopped_early = moment.stop and moment.epoch < spec.epochs
                 reports.add(moment)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
@@ -91,15 +92,15 @@ class Training:
             folders[0],
             validation,
             resume=resume,
-            start=self.workshop.blobs.get(claim.start_blob) if claim.start_blob and resume is None else None,
+            start=self.workshop.blobs.verified(claim.start_blob) if claim.start_blob and resume is None else None,
             give_way=self.workshop.settings.give_way,
         )
 
-    def _checkpoint(self) -> bytes | None:
+    def _checkpoint(self) -> Path | None:
         """The newest checkpoint whose bytes are whole; a damaged one falls back to the one before."""
         for record in self.claim.checkpoints:
             try:
-                return self.workshop.blobs.get(record.blob)
+                return self.workshop.blobs.verified(record.blob)
             except BlobDamaged as error:
                 log.warning("checkpoint.damaged", checkpoint=record.id, detail=str(error))
         return None

@@ -23,9 +23,21 @@ def trained(classes, make_spec):
     return train
 
 
-def test_bytes_bring_the_checkpoint_back(trained):
+@pytest.fixture(params=["bytes", "file"])
+def read(request, tmp_path):
+    """The two ways from bytes to the checkpoint."""
+
+    def from_file(content):
+        path = tmp_path / "checkpoint.safetensors"
+        path.write_bytes(content)
+        return Checkpoint.open(path)
+
+    return {"bytes": Checkpoint.from_bytes, "file": from_file}[request.param]
+
+
+def test_bytes_bring_the_checkpoint_back(trained, read):
     there = trained(optimizer={"type": "adam"}, preprocessing={"scale": "standard"}, validation={"fraction": 0.2})
-    back = Checkpoint.from_bytes(there.to_bytes())
+    back = read(there.to_bytes())
     assert back.to_bytes() == there.to_bytes()
     assert (back.epoch, back.step, back.digest) == (3, 0, there.digest)
     assert back.metrics == there.metrics
@@ -46,20 +58,25 @@ def test_any_safetensors_reader_sees_speaking_names(trained):
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\xff" * 64, b"\x02\0\0\0\0\0\0\0{}"])
-def test_what_is_no_checkpoint_is_refused(content):
+def test_what_is_no_checkpoint_is_refused(content, read):
     with pytest.raises(CheckpointDamaged):
-        Checkpoint.from_bytes(content)
+        read(content)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(CheckpointDamaged):
+        Checkpoint.open(tmp_path / "gone")
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), cut=st.booleans())
-def test_no_flipped_bit_and_no_cut_goes_unseen(once, at, bit, cut):
+def test_no_flipped_bit_and_no_cut_goes_unseen(once, read, at, bit, cut):
     content = bytearray(once)
     place = int(at * len(content))
     content[place] ^= 1 << bit
     damaged = once[:place] if cut else bytes(content)
     with pytest.raises(CheckpointDamaged):
-        Checkpoint.from_bytes(damaged)
+        read(damaged)
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ import json, sys
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
+from core.checkpoint import Checkpoint
 from core.compiled.library import load
 from core.data import Dataset
 from core.training import Epoch, fit
@@ -80,7 +81,10 @@ for array in data.x, data.y:
     array.view("uint8").reshape(-1)[::4096].max()
 bare = status("RssAnon")
 Path("/proc/self/clear_refs").write_text("5")
-for event in fit(spec, data):
+begin = {name: Checkpoint.open(Path(path)) for name, path in json.loads(sys.argv[3]).items()}
+events = fit(spec, data, **begin)
+del begin
+for event in events:
     if isinstance(event, Epoch):
         checkpoint = event.checkpoint()
         content = checkpoint.to_bytes()
@@ -90,9 +94,10 @@ print(json.dumps(status("VmHWM") - status("RssFile") - bare))
 """
 
 
-def peak_of(spec, folder):
-    """Bytes, measured."""
-    command = [sys.executable, "-c", TRAINER, spec.model_dump_json(), str(folder)]
+def peak_of(spec, folder, **begin):
+    """Bytes, measured. begin: the checkpoint file to `resume` or to `start` from."""
+    files = json.dumps({name: str(path) for name, path in begin.items()})
+    command = [sys.executable, "-c", TRAINER, spec.model_dump_json(), str(folder), files]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
@@ -175,6 +180,21 @@ def test_a_run_takes_what_was_estimated(name, tmp_path):
     peak = peak_of(spec, tmp_path)
     estimate = check(spec, data.schema, None).memory_bytes
     print(f"{name}: peak {peak / 1e6:.1f} MB, estimate {estimate / 1e6:.1f} MB, {estimate / peak:.3f}")
+    assert peak > 100e6
+    assert peak <= estimate <= 1.2 * peak
+
+
+@pytest.mark.parametrize("way", ["resume", "start"])
+def test_a_checkpoint_to_begin_from_takes_nothing_more(way, tmp_path):
+    spec, made = RUNS["dense"]
+    data, file = made(), tmp_path / "checkpoint.safetensors"
+    data.save(tmp_path)
+    chunk = next(fit(spec, data, chunk_s=0))
+    assert 0 < chunk.step < chunk.steps
+    file.write_bytes(chunk.checkpoint().to_bytes())
+    peak = peak_of(spec, tmp_path, **{way: file})
+    estimate = check(spec, data.schema, None).memory_bytes
+    print(f"{way}: peak {peak / 1e6:.1f} MB, estimate {estimate / 1e6:.1f} MB, {estimate / peak:.3f}")
     assert peak > 100e6
     assert peak <= estimate <= 1.2 * peak
 

@@ -1,5 +1,6 @@
 """fit: against a naive loop, exact under resumption, honest about what it reports."""
 
+import weakref
 from math import ceil
 
 import numpy as np
@@ -308,6 +309,18 @@ def test_a_run_may_begin_with_the_weights_of_another(classes, make_spec):
     other = make_spec(layers=[{"type": "flatten"}, {"type": "dense", "units": 3}])
     with pytest.raises(SpecError, match="other layers"):
         next(fit(other, data, start=last.checkpoint()))
+
+
+@pytest.mark.parametrize("way", ["resume", "start"])
+def test_the_checkpoint_to_begin_from_is_let_go(classes, make_spec, way):
+    data = classes()
+    checkpoint = next(fit(make_spec(), data, chunk_s=0)).checkpoint()
+    held = weakref.ref(checkpoint)
+    run = fit(make_spec(), data, **{way: checkpoint})
+    del checkpoint
+    assert held() is not None
+    next(run)
+    assert held() is None
 
 
 def test_validation_is_measured_in_evaluation_mode_on_its_own_rows(classes, make_spec):

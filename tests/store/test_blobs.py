@@ -28,6 +28,7 @@ def test_bytes_come_back(store: Store, size: int) -> None:
     assert store.blobs.put(data) == digest
     assert store.blobs.get(digest) == data
     assert store.blobs.path(digest).read_bytes() == data
+    assert store.blobs.verified(digest).read_bytes() == data
 
 
 def test_unknown_and_damaged_bytes_are_told_apart_from_good_ones(store: Store) -> None:
@@ -36,11 +37,21 @@ def test_unknown_and_damaged_bytes_are_told_apart_from_good_ones(store: Store) -
     digest = store.blobs.put(b"x" * (blobs.SMALL + 1))
     path = store.blobs.path(digest)
     path.write_bytes(b"y" * (blobs.SMALL + 1))
-    with pytest.raises(BlobDamaged, match="do not have this digest"):
-        store.blobs.get(digest)
+    for read in (store.blobs.get, store.blobs.verified):
+        with pytest.raises(BlobDamaged, match="do not have this digest"):
+            read(digest)
     path.unlink()
-    with pytest.raises(BlobDamaged, match="missing"):
-        store.blobs.get(digest)
+    for read in (store.blobs.get, store.blobs.verified):
+        with pytest.raises(BlobDamaged, match="missing"):
+            read(digest)
+
+
+@pytest.mark.parametrize("size", [blobs.SMALL, blobs.SMALL + 1])
+def test_a_damaged_copy_is_made_anew(store: Store, tmp_path: Path, size: int) -> None:
+    far = Blobs(store.database, f"local://{tmp_path}/far", tmp_path / "copies")
+    digest = far.put(b"x" * size)
+    far.verified(digest).write_bytes(b"y" * size)
+    assert far.verified(digest).read_bytes() == b"x" * size
 
 
 def test_another_place_is_copied_once_to_be_mapped(store: Store, tmp_path: Path) -> None:

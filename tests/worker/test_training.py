@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 
 import psutil
+import pytest
 
 from tests.infrastructure.processes import eventually
 from tests.worker.conftest import LONG, TENANT, Outcome, Plant
@@ -218,11 +219,14 @@ def _damage(plant: Plant, digest: str) -> None:
         assert connection.execute(statement).rowcount == 1
 
 
-def test_a_job_may_begin_with_the_weights_of_another_one(plant: Plant) -> None:
+@pytest.mark.parametrize("units", [8, 160])  # checkpoints in the database, and in files
+def test_a_job_may_begin_with_the_weights_of_another_one(plant: Plant, units: int) -> None:
+    hidden = [{"type": "dense", "units": units}, {"type": "tanh"}]
+    layers = [*hidden, *hidden, {"type": "dense", "units": 2}]
     with plant.worker():
-        first = plant.wait_over(plant.submit(epochs=20))
+        first = plant.wait_over(plant.submit(network={"layers": layers}, epochs=20))
         plant.jobs.delete(TENANT, plant.wait_over(plant.submit(epochs=1)).id)
-        second = plant.submit(epochs=1, from_checkpoint=first.checkpoint_id, ring=False)
+        second = plant.submit(network={"layers": layers}, epochs=1, from_checkpoint=first.checkpoint_id, ring=False)
         plant.jobs.delete(TENANT, first.id)  # the checkpoint may go: its bytes are held
         plant.bell.ring(second)
         assert plant.wait_over(second).status == "succeeded"
