@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.sentences import form, sentence
 
-# Numbers are taken at their word: "16", true and 16.0 are not the integer 16.
+# Taken at their word: "16", true and 16.0 are not the integer 16, nor are "yes" and 1 true.
+Flag = Annotated[bool, Field(strict=True)]
 Number = Annotated[float, Field(strict=True)]
 PositiveNumber = Annotated[float, Field(strict=True, gt=0, le=1e30)]
 Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]

@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from core.sentences import sentence
+
 S = TypeVar("S", bound=BaseSettings)
 
 
@@ -18,5 +20,5 @@ def read_settings(kind: type[S], **given: Any) -> S:
         for item in error.errors(include_url=False, include_input=False):
             place = str(item["loc"][0]) if item["loc"] else ""
             name = f"{prefix}{place}".upper() if place in kind.model_fields else place
-            lines.append(f"{name}: {item['msg'].removeprefix('Value error, ').removesuffix('.')}.")
+            lines.append(f"{name}: {sentence(item, (), {})}")
         raise SystemExit("Error in the environment: " + " ".join(lines)) from None

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,4 +26,4 @@ class WorkerSettings(BaseSettings):
         validation_alias=AliasChoices("NUDGE_ALIVE_FILE", "alive_file"),
         description="A file that is touched every few seconds while the worker is well, for health checks.",
     )
-    log_level: str = Field("info", description="debug, info, warning or error.")
+    log_level: Literal["critical", "error", "warning", "info", "debug"] = Field("info", description="Logging level.")

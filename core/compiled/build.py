@@ -28,16 +28,14 @@ FLAGS = (
     *("-ffp-contract=off", "-fno-sanitize=undefined", "-fno-math-errno", "-nostdlib"),
     *("-Wall", "-Wextra", "-Werror"),
 )
-# For each variant: the flags a processor must have (as the kernel names them), and those for the compiler.
+# The levels of the x86-64 psABI, all of which the compiler may use, as Linux names them: pni is SSE3, abm LZCNT.
+V2 = ("cx16", "lahf_lm", "pni", "popcnt", "sse4_1", "sse4_2", "ssse3")
+V3 = (*V2, "abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave")
+V4 = (*V3, "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
+# For each variant: the flags a processor must have, and those for the compiler.
 VARIANTS = {
-    "x86-64-v4": (
-        ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "fma"),
-        ("-target", "x86_64-linux-gnu", "-march=x86_64_v4"),
-    ),
-    "x86-64-v3": (
-        ("avx2", "fma", "bmi1", "bmi2", "f16c", "movbe"),
-        ("-target", "x86_64-linux-gnu", "-march=x86_64_v3"),
-    ),
+    "x86-64-v4": (V4, ("-target", "x86_64-linux-gnu", "-march=x86_64_v4")),
+    "x86-64-v3": (V3, ("-target", "x86_64-linux-gnu", "-march=x86_64_v3")),
     "aarch64": (("asimd",), ("-target", "aarch64-linux-gnu")),
 }
 
@@ -62,13 +60,18 @@ def stamp() -> str:
 
 @cache
 def variant() -> str | None:
-    """The best variant that this processor runs; None where it lacks fused multiply-add or is unknown."""
+    """The best variant that this processor runs; None where it is older than all of them, or unknown."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    has = {word for line in lines if line.startswith(("flags", "Features")) for word in line.split()}
-    named = "aarch64" if platform.machine() == "aarch64" else "x86-64"
+    return best(told, platform.machine())
+
+
+def best(told: str, machine: str) -> str | None:
+    """The best variant for a kind of processor, as `platform.machine()` names it, of which /proc/cpuinfo has `told`."""
+    has = {word for line in told.splitlines() if line.startswith(("flags", "Features")) for word in line.split()}
+    named = "aarch64" if machine == "aarch64" else "x86-64"
     return next(
         (name for name, (needs, _) in VARIANTS.items() if name.startswith(named) and has.issuperset(needs)), None
     )

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from core.initializers import AnyInitializer, GlorotUniform, Orthogonal, Zeros
 from core.layers.layer import Array, Layer, Misfit, Scratch, Shape, Variable
+from core.spec import Flag
 
 
 class Recurrent(Layer):
@@ -26,7 +27,7 @@ class Recurrent(Layer):
     name: ClassVar[str] = "A recurrent layer"  # at the beginning of a sentence
     blocks: ClassVar[int] = 1
     units: Annotated[int, Field(strict=True, ge=1, le=2**16, examples=[32])]
-    sequence: bool = False
+    sequence: Flag = False
     weights: AnyInitializer = GlorotUniform()
     recurrent_weights: AnyInitializer = Orthogonal()
     biases: AnyInitializer = Zeros()

@@ -11,6 +11,7 @@ from pydantic import Field
 from core.initializers import AnyInitializer, GlorotUniform, Zeros
 from core.layers.layer import Array, Context, Layer, Misfit, Scratch, Shape, Variable
 from core.layers.softmax import softmax
+from core.spec import Flag
 
 
 class SelfAttention(Layer):
@@ -29,7 +30,7 @@ class SelfAttention(Layer):
     type: Literal["self_attention"] = "self_attention"
     masks: ClassVar[bool] = True
     heads: Annotated[int, Field(strict=True, ge=1, le=2**10, examples=[4])] = 1
-    positions: bool = False
+    positions: Flag = False
     weights: AnyInitializer = GlorotUniform()
     biases: AnyInitializer = Zeros()
 

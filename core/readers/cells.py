@@ -16,7 +16,7 @@ from core.readers.errors import DataError
 from core.readers.features import Features, input_shape
 from core.readers.numbers import Flaw
 from core.readers.options import ReadOptions
-from core.readers.side_columns import SIDE_ROLES, SideColumn
+from core.readers.side_columns import side_columns
 from core.readers.table import Roles
 from core.readers.targets import JsonTarget, TextTarget
 from core.schema import DataSchema
@@ -56,11 +56,7 @@ class CellTable:
             raise DataError("Classes come from one target column, but options.columns names several: keep one.")
         else:
             self._several = ArrayValues(draft, (len(self._targets),), lambda _: name)
-        self._side = [
-            (position, SideColumn(draft, index, column.name, column.role))
-            for index, (position, column) in enumerate(roles.columns())
-            if column.role in SIDE_ROLES
-        ]
+        self._side = side_columns(draft, roles, self._features.shape[0])
 
     def write(self, cells: list[Any]) -> None:
         """Append rows, given as one list of cells, row after row; the list is used up."""

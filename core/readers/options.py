@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.schema import InputDtype
-from core.spec import Count, Spec
+from core.spec import Count, Flag, Spec
 
 Format = Literal["csv", "jsonl", "npz", "npy", "idx", "parquet"]
 Role = Literal["feature", "target", "weight", "group", "mask", "ignore"]
@@ -41,7 +41,7 @@ class ReadOptions(Spec):
     target: TargetOptions | None = None
     columns: Annotated[dict[str, Role], Field(max_length=10_000)] = Field(default_factory=dict)
     delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[^\"\r\n\x000-9A-Za-z.+-]$")] | None = None
-    header: Annotated[bool, Field(strict=True)] | None = None
+    header: Flag | None = None
     dtype: InputDtype | None = None
     input_shape: Annotated[tuple[Count, ...], Field(min_length=1, max_length=8)] | None = None
 

@@ -26,7 +26,7 @@ from core.readers.features import Features, inexact_integers, input_shape, store
 from core.readers.numbers import inexact
 from core.readers.options import ReadLimits, ReadOptions
 from core.readers.parquet import DAMAGED
-from core.readers.side_columns import SIDE_ROLES, SideColumn
+from core.readers.side_columns import side_columns
 from core.readers.table import assign_roles
 from core.readers.targets import JsonTarget
 from core.schema import DataSchema
@@ -129,11 +129,7 @@ class _Table:
         shape = input_shape((len(names),), options)
         self._features = Features(draft, shape, self._dtype, options, lambda at: (names[at], None))
         self._target = self._make_target(draft, options)
-        self._side = [
-            (at, SideColumn(draft, index, column.name, column.role))
-            for index, (at, column) in enumerate(self._roles.columns())
-            if column.role in SIDE_ROLES
-        ]
+        self._side = side_columns(draft, self._roles, shape[0])
 
     def _make_target(self, draft: Draft, options: ReadOptions) -> JsonTarget | ArrayLabels | ArrayValues:
         name = self._roles.names[self._targets[0]]

@@ -318,6 +318,25 @@ def test_a_library_is_known_by_the_hash_of_its_sources():
     assert build.stamp() in found.name
 
 
+HASWELL = (
+    "flags : fpu cx8 sse sse2 ht syscall lm pni ssse3 fma cx16 sse4_1 sse4_2 movbe popcnt xsave avx f16c lahf_lm abm "
+    "bmi1 avx2 bmi2"
+)
+AVX512 = " avx512f avx512dq avx512cd avx512bw avx512vl"
+
+
+def test_a_processor_gets_what_it_can_run_whole():
+    assert build.best(HASWELL, "x86_64") == "x86-64-v3"
+    assert build.best(HASWELL + AVX512, "x86_64") == "x86-64-v4"
+    for flag in AVX512.split():
+        assert build.best(HASWELL + AVX512.replace(f" {flag}", ""), "x86_64") == "x86-64-v3"
+    for flag in HASWELL[HASWELL.index("pni") :].split():
+        assert build.best(f"{HASWELL} ".replace(f" {flag} ", " ") + AVX512, "x86_64") is None, flag
+    assert build.best("Features\t: fp asimd\n", "aarch64") == "aarch64"
+    assert build.best(HASWELL, "aarch64") is None
+    assert build.best("", "x86_64") is None
+
+
 def test_make_compiles_again_when_a_source_changes():
     rules = subprocess.run(["make", "-pnq", "help"], capture_output=True, text=True, check=False).stdout
     (line,) = re.findall(r"^core/compiled/built/kernels\.stamp: (.*)$", rules, re.MULTILINE)

@@ -2,10 +2,13 @@
 
 import json
 import re
+from typing import get_args
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from core.layers import SelfAttention
+from core.readers import ReadOptions
 from core.schema import ClassTarget, DataSchema, RealTarget, class_key
 from core.sentences import EXAMPLES, LISTS
 from core.spec import Finding, Spec, SpecError, findings, pointer
@@ -102,6 +105,7 @@ def layers(*given):
         (layers({"type": "dense", "units": "3"}), "/network/layers/0/units", "a whole number"),
         (layers({"type": "dense", "units": 3, "unit": 3}), "/network/layers/0/unit", "no field"),
         (layers({"type": "dropout", "rate": 1.0}), "/network/layers/0/rate", "less than 1"),
+        (layers({"type": "gru", "units": 3, "sequence": 1}), "/network/layers/0/sequence", "true or false, without"),
         ({"optimizer": {"type": "sgd", "learning_rate": float("nan")}}, "/optimizer/learning_rate", "finite"),
         ({"optimizer": {"type": "sgd", "learning_rate": float("inf")}}, "/optimizer/learning_rate", "finite|less"),
         ({"optimizer": {"type": "sgd", "learning_rate": 0}}, "/optimizer/learning_rate", "greater than 0"),
@@ -139,6 +143,26 @@ def test_a_bad_field_is_found_where_it_stands(changes, at, says):
     assert found == [Finding(at, found[0].detail)]
     assert re.search(says, found[0].detail)
     assert "nan" not in found[0].detail
+
+
+def flags(cls=Spec):
+    """The class and name of each field of any spec that is true or false."""
+    found = set()
+    for name, field in cls.model_fields.items():
+        allowed = field.annotation, *get_args(field.annotation)
+        if bool in [getattr(kind, "__origin__", kind) for kind in allowed]:
+            found.add((cls, name))
+    return found.union(*map(flags, cls.__subclasses__()))
+
+
+@pytest.mark.parametrize("given", ["yes", "true", "false", 0, 1, 1.0])
+def test_flags_are_true_or_false_and_nothing_like_it(given):
+    found = flags()
+    assert {(SelfAttention, "positions"), (ReadOptions, "header")} < found
+    for cls, name in found:
+        with pytest.raises(ValidationError) as caught:
+            cls.model_validate_json(json.dumps({name: given}))
+        assert f"/{name}" in [at for at, _ in findings(caught.value)], (cls, name)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 5000, '{"dataset": "\\ud800"}', '{"seed": 1e400}'])

@@ -282,10 +282,18 @@ def test_a_mask_may_count_steps():
     content = "a,b,label,m\n1,2,x,2\n1,0,y,0\n1,2,x,true\n"
     result = load(file=content, options={"columns": {"m": "mask"}, "input_shape": [2, 1]})
     assert result.side["3"].tolist() == [2, 0, 1]
-    content = "a,label,m\n1,x,1.5\n1,y,-0\n1,y,12345678901\n1,x,\n1,y,7\n"
+    content = "a,b,label,m\n1,2,x,1.5\n1,2,y,-0\n1,2,y,12345678901\n1,2,x,\n1,2,y,2\n1,2,y,3\n"
     error = refusal(load, file=content, options={"columns": {"m": "mask"}})
-    assert bad_rows(error) == [(1, "m"), (2, "m"), (3, "m"), (4, "m")]
-    assert "number of steps" in str(error)
+    assert bad_rows(error) == [(1, "m"), (2, "m"), (3, "m"), (4, "m"), (6, "m")]
+    assert error.errors[4].reason == 'The mask "3" is not a number of steps from 0 to 2.'
+    error = refusal(load, file=content, options={"columns": {"m": "mask"}, "input_shape": [1, 2]})
+    assert bad_rows(error)[4:] == [(5, "m"), (6, "m")]
+
+
+def test_masks_for_one_step_each_are_0_or_1():
+    content = "a,b,label,m,n\n1,2,x,1,0\n1,2,y,false,true\n1,2,y,0,2\n"
+    error = refusal(load, file=content, options={"columns": {"m": "mask", "n": "mask"}})
+    assert [(e.row, e.column, e.reason) for e in error.errors] == [(3, "n", 'The mask "2" is not 0 or 1.')]
 
 
 def test_a_first_row_with_a_bad_cell_is_no_header():

@@ -56,6 +56,11 @@ def test_roles_are_for_columns_of_objects_too():
     assert result.side["3"].tolist() == [0.5, 1]
 
 
+def test_a_mask_counts_no_more_steps_than_there_are():
+    content = lines([{"x": 1, "z": 2, "y": "a", "m": steps} for steps in (2, 0, 3)])
+    assert bad_rows(refusal(load, file=content, options={"columns": {"m": "mask"}})) == [(3, "m")]
+
+
 @pytest.mark.parametrize(
     ("labels", "kind", "expected"),
     [

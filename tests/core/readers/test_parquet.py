@@ -93,6 +93,8 @@ def test_bad_cells_are_told_by_row_and_column():
     assert bad_rows(refusal(load, file=content)) == [(2, "a"), (3, "b"), (4, "y")]
     assert bad_rows(refusal(load_here, file=parquet(a=[1.0, np.nan], y=[0, 1]))) == [(2, "a")]
     assert bad_rows(refusal(load_here, file=parquet(a=[1.0, 2], y=[None, "a"]))) == [(1, "y")]
+    masked = parquet(a=[1.0, 2, 3], b=[1, 2, 3], m=[3, 2, 0], y=[0, 1, 0])
+    assert bad_rows(refusal(load_here, file=masked, options={"columns": {"m": "mask"}})) == [(1, "m")]
 
 
 @pytest.mark.parametrize(
