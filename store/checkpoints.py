@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from core.fingerprint import Fingerprint
 from store.ids import new_id
 from store.tables import checkpoint
 
@@ -26,7 +27,11 @@ class NewCheckpoint:
 
 
 def add_checkpoints(
-    connection: Connection, job_row: Any, checkpoints: Sequence[NewCheckpoint], now: datetime
+    connection: Connection,
+    job_row: Any,
+    checkpoints: Sequence[NewCheckpoint],
+    now: datetime,
+    fingerprint: Fingerprint | None,
 ) -> tuple[list[NewCheckpoint], list[NewCheckpoint]]:
     """Keep one row for each place of the training, with the newest bytes; gives (all, those that are new or changed).
 
@@ -38,7 +43,8 @@ def add_checkpoints(
     kept, told = [], []
     for new in checkpoints:
         row = present.get((new.epoch, new.step))
-        content = {"digest": new.digest, "metrics": new.metrics, "blob": new.blob, "size": new.size}
+        content: dict[str, Any] = {"digest": new.digest, "metrics": new.metrics, "blob": new.blob, "size": new.size}
+        content["fingerprint"] = fingerprint
         if row is None:
             settled = new
             place = {"id": new.id, "tenant_id": job_row.tenant_id, "job_id": job_row.id, "created_at": now}

@@ -4,8 +4,9 @@ A claim raises the job's attempt. From then on each statement of the worker name
 `running`; once another worker took over, or the job ended, nothing matches and nothing is written.
 """
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,8 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from core.checkpoint import FORMAT
+from core.fingerprint import Fingerprint, differences
 from core.training_spec import TrainingSpec
 from store import tables
 from store.checkpoints import NewCheckpoint, add_checkpoints, forget_old_checkpoints
@@ -28,7 +31,7 @@ job, checkpoint, metric = tables.job, tables.checkpoint, tables.metric
 
 SPEC_VERSION = 1  # the newest that this version reads; jobs of a newer one are left to the workers that know it
 DEFAULT_ATTEMPTS = 5
-READABLE = job.c.spec_version <= SPEC_VERSION
+READABLE = and_(job.c.spec_version <= SPEC_VERSION, job.c.checkpoint_format <= FORMAT)
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,18 @@ class Claim:
     validation_dataset: str | None
     start_blob: str | None  # the weights to begin with while there is no checkpoint of the job itself
     checkpoints: tuple[CheckpointRecord, ...]  # newest first: where to go on, and what to fall back to
+    spent_before_s: float = 0.0  # by the attempts before this one
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def fence(self) -> ColumnElement[bool]:
         """True for the job's row while this claim holds."""
         return and_(job.c.id == self.job_id, job.c.attempt == self.attempt, job.c.status == str(Status.RUNNING))
+
+    @property
+    def runtime_s(self) -> float:
+        """For how long workers have held the job by now, all attempts together."""
+        return self.spent_before_s + time.monotonic() - self.since
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,16 @@ class Claims:
             query = select(checkpoint).where(checkpoint.c.job_id == job_id)
             query = query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc(), checkpoint.c.id.desc())
             checkpoints = tuple(checkpoint_record(found) for found in connection.execute(query))
-        return Claim(row.id, row.tenant_id, row.attempt, spec, row.validation_dataset_id, row.start_blob, checkpoints)
+        return Claim(
+            row.id,
+            row.tenant_id,
+            row.attempt,
+            spec,
+            row.validation_dataset_id,
+            row.start_blob,
+            checkpoints,
+            row.runtime_s,
+        )
 
     def renew(self, claim: Claim, progress: Progress | None = None) -> Orders:
         """Say that the owner lives, and hear what is asked of it.
@@ -129,7 +148,7 @@ class Claims:
         Raises:
             StaleAttempt: the job is no longer this claim's.
         """
-        values: dict[str, Any] = {"heartbeat": job.c.heartbeat + 1}
+        values: dict[str, Any] = {"heartbeat": job.c.heartbeat + 1, "runtime_s": claim.runtime_s}
         if progress is not None:
             values |= {"examples_per_s": progress.examples_per_s, "eta_s": progress.eta_s}
             # A job that was taken over does epochs again; its progress never falls meanwhile.
@@ -147,8 +166,12 @@ class Claims:
         epochs: Sequence[EpochReport],
         checkpoints: Sequence[NewCheckpoint],
         progress: Progress,
+        fingerprint: Fingerprint | None = None,
     ) -> Orders:
         """Write finished epochs and checkpoints, their events and the job's pointers, in one transaction.
+
+        `fingerprint` is what computed them. Where the job was computed by something else before, its bits are no longer
+        promised, and an event says so.
 
         Doing it again with the same arguments changes nothing, so a caller that saw an error after the commit simply
         repeats itself. A checkpoint of other bytes takes the place of the one that was there: that one was damaged.
@@ -160,14 +183,19 @@ class Claims:
         with self.database.transaction() as connection:
             row = self._hold(connection, claim)
             fresh = [report for report in epochs if report.epoch > row.epoch]
-            kept, told = add_checkpoints(connection, row, checkpoints, now)
-            events: list[tuple[str, dict[str, Any]]] = [
-                ("epoch", {"epoch": report.epoch, "epochs": row.epochs, **report.metrics}) for report in fresh
-            ]
+            kept, told = add_checkpoints(connection, row, checkpoints, now, fingerprint)
+            exactness, events = _exactness(row, fingerprint)
+            events += [("epoch", {"epoch": report.epoch, "epochs": row.epochs, **report.metrics}) for report in fresh]
             events += [
                 (
                     "checkpoint",
-                    {"checkpoint": new.id, "epoch": new.epoch, "digest": new.digest, "best": new.best},
+                    {
+                        "checkpoint": new.id,
+                        "epoch": new.epoch,
+                        "step": new.step,
+                        "digest": new.digest,
+                        "best": new.best,
+                    },
                 )
                 for new in told
             ]
@@ -177,11 +205,13 @@ class Claims:
                 "examples_per_s": progress.examples_per_s,
                 "eta_s": progress.eta_s,
                 "last_event": row.last_event + len(events),
+                "runtime_s": claim.runtime_s,
+                **exactness,
             }
             if fresh:
                 values |= {"epoch": fresh[-1].epoch, "metrics": fresh[-1].metrics}
             if told:
-                values["fruitless_attempts"] = 0
+                values |= {"fruitless_attempts": 0, "checkpoint_format": FORMAT}
             if kept:
                 values["checkpoint_id"] = max(kept, key=lambda new: (new.epoch, new.step)).id
                 if best := [new.id for new in kept if new.best]:
@@ -220,7 +250,12 @@ class Claims:
                     source = (model_from_best and row.best_checkpoint_id) or row.checkpoint_id
                     found = connection.execute(select(checkpoint).where(checkpoint.c.id == source)).one()
                     model_id = insert_model(connection, row, found, row.name)
-                    values = {"model_id": model_id, "fraction": 1.0, "status_reason": reason and plain(reason)}
+                    values = {
+                        "model_id": model_id,
+                        "fraction": 1.0,
+                        "status_reason": reason and plain(reason),
+                        "runtime_s": claim.runtime_s,
+                    }
                     data = {"model": model_id} | ({"reason": plain(reason)} if reason else {})
                     return job_record(move(connection, "succeed", claim.job_id, values=values, data=data))
             except IntegrityError:
@@ -246,7 +281,7 @@ class Claims:
         """
         with self.database.transaction() as connection:
             row = self._hold(connection, claim)
-            values: dict[str, Any] = {"status_reason": reason and plain(reason)}
+            values: dict[str, Any] = {"status_reason": reason and plain(reason), "runtime_s": claim.runtime_s}
             if name == "release":
                 name = "cancel" if row.cancel_requested else "pause" if row.pause_requested else "release"
                 values["fruitless_attempts"] = max(0, row.fruitless_attempts - 1)
@@ -294,6 +329,17 @@ def _attempts(spec: Any) -> int:
         return int(spec["limits"]["attempts"])
     except (KeyError, TypeError, ValueError):
         return DEFAULT_ATTEMPTS
+
+
+def _exactness(row: Any, fingerprint: Fingerprint | None) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+    """What a report changes of a job's exactness, and the event that tells it."""
+    if fingerprint is None or fingerprint == row.fingerprint:
+        return {}, []
+    if row.fingerprint is None:
+        return {"fingerprint": fingerprint}, []
+    reason = plain(f"After epoch {row.epoch} it was computed with {differences(row.fingerprint, fingerprint)}.")
+    values = {"fingerprint": fingerprint, "bit_exact": False, "bit_exact_reason": reason}
+    return values, [("fingerprint_changed", {"epoch": row.epoch, "detail": reason})]
 
 
 def _larger(column: ColumnElement[float], value: float) -> Any:

@@ -131,8 +131,10 @@ class Jobs:
         return self._queue_again(tenant, job_id, "resume", {})
 
     def retry(self, tenant: str, job_id: str) -> JobRecord:
-        """Queue a failed job again, with its attempts counted anew."""
-        return self._queue_again(tenant, job_id, "retry", {"fruitless_attempts": 0, "status_reason": None})
+        """Queue a failed job again, with its attempts and its runtime counted anew."""
+        return self._queue_again(
+            tenant, job_id, "retry", {"fruitless_attempts": 0, "runtime_s": 0.0, "status_reason": None}
+        )
 
     def _queue_again(self, tenant: str, job_id: str, name: str, values: dict[str, Any]) -> JobRecord:
         with self.database.transaction() as connection:

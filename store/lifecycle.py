@@ -78,4 +78,5 @@ NOTICES: dict[str, str] = {
     "checkpoint": "A checkpoint was stored; data holds its id, epoch and digest.",
     "cancel_requested": "The running job was asked to stop for good.",
     "pause_requested": "The running job was asked to pause.",
+    "fingerprint_changed": "Something else computes it from here on, so that its bits are no longer promised.",
 }

@@ -26,6 +26,10 @@ class JobRecord:
     heartbeat: int
     cancel_requested: bool
     pause_requested: bool
+    runtime_s: float
+    fingerprint: dict[str, Any] | None
+    bit_exact: bool
+    bit_exact_reason: str | None
     epoch: int
     epochs: int
     fraction: float
@@ -69,6 +73,7 @@ class CheckpointRecord:
     metrics: dict[str, Any]
     blob: str
     size: int
+    fingerprint: dict[str, Any] | None
     created_at: datetime
 
 

@@ -55,7 +55,9 @@ def _among(query: Select[Any], tenant: Column[str], name: Column[str]) -> Select
 
 
 # Constant statements, with every column given, are compiled once.
-KEYS = _among(select(job, keys.c.fingerprint).join_from(job, keys), keys.c.tenant_id, keys.c.key)
+KEYS = _among(
+    select(job, keys.c.fingerprint.label("first_fingerprint")).join_from(job, keys), keys.c.tenant_id, keys.c.key
+)
 DATASETS = _among(select(), dataset.c.tenant_id, dataset.c.id)
 CHECKPOINTS = _among(select(checkpoint.c.blob), checkpoint.c.tenant_id, checkpoint.c.id)
 INSERT_JOBS, INSERT_EVENTS, INSERT_KEYS = insert(job), insert(tables.event), insert(keys)
@@ -91,7 +93,7 @@ class _Draft:
             return {(row.of_tenant, row.of_name): row for row in rows}
 
         found = look(KEYS, lambda new: [new.idempotency.key] if new.idempotency else [])
-        self.first = {place: (job_record(row), row.fingerprint) for place, row in found.items()}
+        self.first = {place: (job_record(row), row.first_fingerprint) for place, row in found.items()}
         self.datasets = look(DATASETS, lambda new: _datasets(new.spec))
         self.checkpoints = look(CHECKPOINTS, lambda new: [new.spec.from_checkpoint])
         self.jobs: list[dict[str, Any]] = []
@@ -163,6 +165,9 @@ def _row(new: NewJob) -> dict[str, Any]:
         "heartbeat": 0,
         "cancel_requested": False,
         "pause_requested": False,
+        "runtime_s": 0.0,
+        "checkpoint_format": 1,
+        "bit_exact": True,
         "epoch": 0,
         "epochs": spec.epochs,
         "fraction": 0.0,

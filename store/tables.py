@@ -110,6 +110,15 @@ class JobColumns(TypedColumns):
     cancel_requested: Named[bool]
     pause_requested: Named[bool]
 
+    # Seconds in which a worker held it, since it was queued first or retried.
+    runtime_s: Named[float] = Column(Float)
+    # The newest format among its checkpoints: a worker that is too old to read it leaves the job alone.
+    checkpoint_format: Named[int] = Column(Integer)
+    # What computed it last (core.fingerprint); once that changes, bits are no longer promised, and why is told.
+    fingerprint: Named[Any] = Column(JSON(none_as_null=True), nullable=True)
+    bit_exact: Named[bool]
+    bit_exact_reason: Named[str | None] = Column(String(2000))
+
     epoch: Named[int] = Column(Integer)
     epochs: Named[int] = Column(Integer)
     fraction: Named[float] = Column(Float)
@@ -160,6 +169,7 @@ class CheckpointColumns(TypedColumns):
     metrics: Named[Any] = Column(JSON, nullable=False)
     blob: Named[str] = Column(ForeignKey("blob.digest"), index=True)
     size: Named[int] = Column(BigInteger)
+    fingerprint: Named[Any] = Column(JSON(none_as_null=True), nullable=True)
     created_at: Named[datetime] = Column(Instant)
 
 

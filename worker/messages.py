@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.fingerprint import Fingerprint
 from core.metrics import Measured
 from store.claims import EpochReport, Progress
 
@@ -27,11 +28,12 @@ class Kept:
 
 @dataclass(frozen=True)
 class Reported:
-    """Finished epochs, with the checkpoints that belong to them."""
+    """Finished epochs, with the checkpoints that belong to them, and what computed them."""
 
     epochs: tuple[EpochReport, ...]
     checkpoints: tuple[Kept, ...]
     progress: Progress
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True)

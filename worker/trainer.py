@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from core.checkpoint import Checkpoint, CheckpointDamaged, CheckpointMismatch
 from core.data import Dataset, DatasetDamaged
+from core.fingerprint import fingerprint
 from core.metrics import Measured
 from core.spec import SpecError
 from core.training import Chunk, Diverged, Epoch, fit
@@ -98,6 +99,7 @@ class _Reports:
     def __init__(self, spec: TrainingSpec, pipe: Connection, first_epoch: int) -> None:
         self._spec = spec
         self._pipe = pipe
+        self._fingerprint = fingerprint(spec)
         self._epochs: list[EpochReport] = []
         self._metrics: Measured = {}
         self._best: Kept | None = None
@@ -135,7 +137,7 @@ class _Reports:
             metrics = self._metrics if checkpoint.step == 0 else {}
             if self._best is None or (self._best.epoch, self._best.step) != (checkpoint.epoch, checkpoint.step):
                 kept.append(_kept(checkpoint, metrics, best=False))
-        self._pipe.send(Reported(tuple(self._epochs), tuple(kept), self._progress))
+        self._pipe.send(Reported(tuple(self._epochs), tuple(kept), self._progress, self._fingerprint))
         self._epochs, self._best = [], None
         self._flushed = time.monotonic()
 

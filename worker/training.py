@@ -53,7 +53,6 @@ class Training:
         self.claim = claim
         self.claims = workshop.claims
         self.lease = Lease(workshop.claims, claim, workshop.settings)
-        self.began = time.monotonic()
         self.stop_move: str | None = None
 
     def run(self) -> None:
@@ -139,6 +138,10 @@ class Training:
             return False
         if isinstance(message, Stopped):
             move = self.stop_move or "release"
+            if move == "fail":
+                limit = self.claim.spec.limits.runtime_s
+                self._fail(Broken("runtime_limit", f"The job ran longer than its limit of {limit:g} s."))
+                return True
             self._persist(lambda: self.claims.end(self.claim, move))
             self.workshop.bell.ring(self.claim.job_id)  # a released job is for another worker, now
         elif isinstance(message, Finished):
@@ -152,7 +155,9 @@ class Training:
     def _report(self, message: Reported) -> None:
         checkpoints = [self._store(kept) for kept in message.checkpoints]
         self.lease.progress = message.progress
-        orders = self._persist(lambda: self.claims.report(self.claim, message.epochs, checkpoints, message.progress))
+        orders = self._persist(
+            lambda: self.claims.report(self.claim, message.epochs, checkpoints, message.progress, message.fingerprint)
+        )
         self.lease.written(orders)
 
     def _store(self, kept: Kept) -> NewCheckpoint:
@@ -186,10 +191,9 @@ class Training:
             self._persist(lambda: self.claims.end(self.claim, "cancel"))
             return True
         limit = self.claim.spec.limits.runtime_s
-        if limit is not None and time.monotonic() - self.began > limit:
-            self._fail(Broken("runtime_limit", f"The job ran longer than its limit of {limit:g} s."))
-            return True
-        if self.workshop.draining.is_set():
+        if limit is not None and self.claim.runtime_s > limit:
+            self._stop(pipe, "fail")  # with its checkpoint: a retry goes on where it stood
+        elif self.workshop.draining.is_set():
             self._stop(pipe, "release")
         elif self.lease.orders.pause:
             self._stop(pipe, "pause")

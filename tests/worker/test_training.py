@@ -187,10 +187,33 @@ def test_a_diverging_run_fails_and_names_the_epoch(plant: Plant) -> None:
 
 def test_a_runtime_limit_ends_the_job(plant: Plant) -> None:
     with plant.worker():
-        job = plant.wait_over(plant.submit(epochs=100_000, limits={"runtime_s": 1}))
-    assert job.status == "failed"
+        hit = plant.submit(epochs=100_000, limits={"runtime_s": 1})
+        job = plant.wait_over(hit)
+        assert job.status == "failed"
+        assert job.status_reason is not None
+        assert job.status_reason.startswith("runtime_limit: ")
+        assert job.runtime_s > 1
+        [newest, *_] = plant.jobs.checkpoints(TENANT, hit)
+        assert (newest.id, newest.epoch) == (job.checkpoint_id, job.epoch)  # nothing of what it learned is lost
+        again = plant.jobs.retry(TENANT, hit)
+        assert again.runtime_s == 0
+        plant.bell.ring(hit)
+        job = plant.wait_over(hit)
+    assert job.epoch > newest.epoch
     assert job.status_reason is not None
     assert job.status_reason.startswith("runtime_limit: ")
+
+
+def test_the_time_of_every_attempt_counts(plant: Plant) -> None:
+    with plant.worker() as worker:
+        hit = plant.submit(epochs=100_000, limits={"runtime_s": 3})
+        spent = plant.wait(hit, lambda job: job.runtime_s > 1).runtime_s
+        plant.wait_trainer(worker).kill()
+        plant.wait(hit, lambda job: job.attempt == 2)
+        assert plant.job(hit).runtime_s >= spent
+        job = plant.wait_over(hit)
+    assert job.status == "failed"
+    assert job.runtime_s > 3
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(plant: Plant, calm: Outcome) -> None:

@@ -1,0 +1,42 @@
+"""What computes here, as far as it decides the bits of a result: two runs of one spec with equal fingerprints give
+equal bytes. With other ones they may too, but nobody promises it, because sums may be rounded in another order."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any, cast
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from core.compiled.build import stamp, variant
+from core.compiled.library import load
+from core.training_spec import TrainingSpec
+
+Fingerprint = dict[str, str | int | None]
+
+
+def fingerprint(spec: TrainingSpec) -> Fingerprint:
+    """Of this process, for this spec: JSON values under the names that `differences` speaks of."""
+    configured = cast(Any, np.show_config(mode="dicts"))
+    libraries = [
+        f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    ]
+    return {
+        "nudge": version("nudge-training"),
+        "kernels": f"{variant()} {stamp()}" if load(spec.dtype) is not None else None,
+        "numpy": np.__version__,
+        "blas": ", ".join(libraries) or None,
+        "libc": " ".join(platform.libc_ver()).strip() or None,
+        "processor": " ".join([platform.machine(), *configured["SIMD Extensions"].get("found", ())]),
+        "threads": spec.threads,
+    }
+
+
+def differences(before: Fingerprint, after: Fingerprint) -> str:
+    """What changed, in words; empty where nothing did."""
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return "; ".join(f"{name} {after.get(name) or 'none'} (before: {before.get(name) or 'none'})" for name in names)
