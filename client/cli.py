@@ -1,6 +1,7 @@
 """The command `nudge`: everything the server does, from a terminal or a script."""
 
 import sys
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 import click
 
@@ -12,8 +13,30 @@ from client.commands.train import train
 from client.errors import NudgeError
 from client.terminal import INTERRUPTED, Terminal
 
+PLUGINS = "nudge.commands"
+
+
+class Commands(click.Group):
+    """The commands of this client, and those that other installed packages bring along."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted({*super().list_commands(context), *_brought().names})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        own = super().get_command(context, name)
+        if own is not None or name not in _brought().names:
+            return own
+        entry: EntryPoint = _brought()[name]
+        command: click.Command = entry.load()
+        return command
+
+
+def _brought() -> EntryPoints:
+    return entry_points(group=PLUGINS)
+
 
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 the job or the server failed, 2 wrong usage, 3 no server there, 4 input refused, "
     "130 interrupted.",

@@ -80,6 +80,11 @@ class Job:
         answer = self._transport.get(f"/v1/jobs/{self.id}/checkpoints")
         return [CheckpointRecord.model_validate(row) for row in answer.json()["data"]]
 
+    def receipt(self) -> dict[str, Any]:
+        """What anyone needs to repeat the job, with the digests that the repetition must come to."""
+        receipt: dict[str, Any] = self._transport.get(f"/v1/jobs/{self.id}/receipt").json()
+        return receipt
+
     def cancel(self) -> "Job":
         """Ask the job to stop; what it learned so far stays in its checkpoints."""
         return self._move("cancel")

@@ -20,6 +20,7 @@ from service import (
     openapi,
     predictions,
     problems,
+    receipts,
 )
 from service.guard import Guard
 from service.metering import Metering
@@ -28,7 +29,7 @@ from service.settings import ServiceSettings
 from store.settings import StoreSettings
 
 # The hot ones first: routes are tried in order.
-ROUTERS = (predictions, jobs, events, checkpoints, datasets, models, health)
+ROUTERS = (predictions, jobs, events, checkpoints, receipts, datasets, models, health)
 
 
 def create_app(settings: ServiceSettings | None = None, store: StoreSettings | None = None) -> FastAPI:

@@ -28,6 +28,9 @@ class CheckpointView(BaseModel):
     digest: str = Field(description="Covers tensors, position and spec; no id, name, time or machine.")
     metrics: dict[str, Any]
     bytes: int
+    fingerprint: dict[str, str | int | None] | None = Field(
+        description="What computed it: versions, kernels, libraries, processor, threads. Outside the digest."
+    )
     created_at: datetime
 
     @classmethod
@@ -41,6 +44,7 @@ class CheckpointView(BaseModel):
             digest=record.digest,
             metrics=record.metrics,
             bytes=record.size,
+            fingerprint=record.fingerprint,
             created_at=record.created_at,
         )
 

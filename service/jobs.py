@@ -75,6 +75,11 @@ class JobView(BaseModel):
     spec: dict[str, Any] = Field(description="The TrainingSpec with every default written out.")
     estimate: Estimate
     attempt: int = Field(description="How often a worker took the job.")
+    runtime_s: float = Field(description="Seconds in which a worker held it, since it was submitted or retried.")
+    bit_exact: bool = Field(
+        description="Whether its bytes are promised to be those of any other run of this spec under its fingerprint."
+    )
+    bit_exact_reason: str | None = Field(description="Why they are not.")
     priority: int
     progress: ProgressView
     metrics: dict[str, Any] | None = Field(description="Metrics of the last finished epoch.")
@@ -99,6 +104,9 @@ class JobView(BaseModel):
             spec=record.spec,
             estimate=Estimate.model_validate(record.estimate),
             attempt=record.attempt,
+            runtime_s=record.runtime_s,
+            bit_exact=record.bit_exact,
+            bit_exact_reason=record.bit_exact_reason,
             priority=record.priority,
             progress=ProgressView(
                 epoch=record.epoch,

@@ -23,7 +23,7 @@ from store.errors import BlobDamaged, Unavailable
 
 SMALL = 128 * 1024
 CHUNK = 4 * 1024 * 1024
-GRACE = timedelta(hours=1)  # how long bytes may wait for the row that will name them
+GRACE_S = 3600.0  # how long bytes may wait for the row that will name them
 
 
 def _digest_of(path: Path) -> str:
@@ -133,15 +133,15 @@ class Blobs:
             partial.unlink(missing_ok=True)
         return cached
 
-    def collect(self, limit: int = 100) -> int:
-        """Delete up to `limit` blobs that nothing names and nobody touched for an hour; gives how many went."""
+    def collect(self, limit: int = 100, grace_s: float = GRACE_S) -> int:
+        """Delete up to `limit` blobs that nothing names and nobody touched for `grace_s`; gives how many went."""
         named = union_all(
             select(tables.dataset_array.c.blob),
             select(tables.checkpoint.c.blob),
             select(tables.model.c.blob),
             select(tables.job.c.start_blob).where(tables.job.c.start_blob.is_not(None)),
         ).subquery()
-        old = datetime.now(UTC) - GRACE
+        old = datetime.now(UTC) - timedelta(seconds=grace_s)
         with self.database.transaction() as connection:
             query = (
                 select(tables.blob.c.digest)
@@ -190,7 +190,9 @@ class Blobs:
             filesystem.put_file(str(source), place)
             return
         target = self._folder / _place(digest)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _sync(self._folder)  # else a loss of power could take the new folder, and the file in it
         partial = self._scratch() / f"{target.name}.{secrets.token_hex(4)}"
         try:
             shutil.copyfile(source, partial)

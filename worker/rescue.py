@@ -47,9 +47,10 @@ class Rounds:
             log.warning("job.rescued", job=job.id, status=job.status)
             if job.status == Status.QUEUED and not self.crew.work_aside():
                 self.crew.workshop.bell.ring(job.id)
-        if time.monotonic() - self.collected >= COLLECT_S:
+        grace_s = self.crew.workshop.settings.blob_grace_s
+        if time.monotonic() - self.collected >= min(COLLECT_S, grace_s):
             self.collected = time.monotonic()
-            if count := self.crew.workshop.blobs.collect():
+            if count := self.crew.workshop.blobs.collect(grace_s=grace_s):
                 log.info("blobs.collected", count=count)
 
     def _look_for_waiting_jobs(self) -> None:

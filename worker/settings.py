@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from store.blobs import GRACE_S
+
 
 class WorkerSettings(BaseSettings):
     """Leases, the number of trainers, and manners on a shared machine."""
@@ -20,6 +22,7 @@ class WorkerSettings(BaseSettings):
     rescue_s: float = Field(5.0, gt=0, description="How often lost workers and waiting jobs are looked for.")
     overdue_s: float = Field(15.0, ge=0, description="How long a queued job waits for its bell before a worker looks.")
     poll_s: float = Field(0.5, gt=0, description="How often the queue is looked at when there is no broker.")
+    blob_grace_s: float = Field(GRACE_S, ge=10, description="How long bytes that no row names are kept.")
     give_way: bool = Field(True, description="Trainers run under SCHED_IDLE, so that a server beside them stays quick.")
     alive_file: Path | None = Field(
         None,

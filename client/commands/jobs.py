@@ -171,6 +171,15 @@ def checkpoints(terminal: Terminal, job: str) -> None:
         terminal.table(("id", "epoch", "digest"), ((record.id, record.epoch, record.digest) for record in kept))
 
 
+@jobs.command()
+@click.argument("job")
+@connected
+@pass_terminal
+def receipt(terminal: Terminal, job: str) -> None:
+    """Write what anyone needs to repeat a job, as JSON; `nudge verify` repeats it and compares."""
+    terminal.document(terminal.client().jobs.get(job).receipt())
+
+
 def _row(record: JobRecord) -> tuple[object, ...]:
     progress = f"{record.progress.epoch}/{record.progress.epochs}"
     return (

@@ -8,31 +8,15 @@ from typing import Any
 import click
 
 from client.commands.datasets import FILES, uploaded
+from client.commands.file_options import FileOptions
 from client.commands.watching import watch
 from client.errors import NudgeError
 from client.schemas import Estimate
 from client.specs import complete, load, override
 from client.terminal import Terminal, connected, pass_terminal
 
-OF_FILES = {"--data", "--validation"}
 
-
-class Train(click.Command):
-    """Lets `--data images labels` stand for `--data images --data labels`, as a shell writes a pattern out."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        spread: list[str] = []
-        option: str | None = None
-        for arg in args:
-            if arg.startswith("-") or arg.endswith(".json"):
-                option = arg if arg in OF_FILES else None
-            elif option is not None and spread[-1] != option:
-                spread.append(option)
-            spread.append(arg)
-        return super().parse_args(context, spread)
-
-
-@click.command(cls=Train)
+@click.command(cls=FileOptions)
 @click.argument("spec", type=FILES)
 @click.option("--data", type=FILES, multiple=True, metavar="FILES...", help="Train on this: one file, or a pair.")
 @click.option("--validation", multiple=True, metavar="FILES...", help="Validate on this: files, or a fraction.")

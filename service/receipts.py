@@ -1,0 +1,22 @@
+"""Receipts: what anyone needs to repeat a job, and what the repetition must come to."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from core.receipt import Receipt
+from service.answers import conditional
+from service.dependencies import JobId, Opened, Tenant
+from service.openapi import refuses
+from store.errors import NotFound
+from store.receipts import read_receipt
+
+router = APIRouter(tags=["jobs"])
+
+
+@router.get(
+    "/v1/jobs/{job_id}/receipt", summary="Get a job's receipt", response_model=Receipt, responses=refuses(NotFound)
+)
+async def get_receipt(request: Request, services: Opened, tenant: Tenant, job_id: JobId) -> Response:
+    """Spec, seed, digests of the data and of every checkpoint, versions and fingerprint; `nudge verify` repeats the
+    training from it on any machine, and compares. That of a job which is not over tells how far it came."""
+    return conditional(request, await services.call(read_receipt, services.database, tenant, job_id))
