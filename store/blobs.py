@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy import delete, select, union_all
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
-from store import tables
+from store import clock, tables
 from store.database import Database
 from store.errors import BlobDamaged, Unavailable
 
@@ -141,7 +141,7 @@ class Blobs:
             select(tables.model.c.blob),
             select(tables.job.c.start_blob).where(tables.job.c.start_blob.is_not(None)),
         ).subquery()
-        old = datetime.now(UTC) - timedelta(seconds=grace_s)
+        old = clock.now() - timedelta(seconds=grace_s)
         with self.database.transaction() as connection:
             query = (
                 select(tables.blob.c.digest)
@@ -167,7 +167,7 @@ class Blobs:
 
     def _touch(self, digest: str, size: int, content: bytes | None) -> None:
         dialect = sqlite_dialect if self.database.is_sqlite else postgresql
-        now = datetime.now(UTC)
+        now = clock.now()
         statement = dialect.insert(tables.blob).values(digest=digest, size=size, content=content, touched_at=now)
         changes = {"touched_at": now} if content is None else {"touched_at": now, "content": content}
         with self.database.transaction() as connection:

@@ -7,7 +7,6 @@ A claim raises the job's attempt. From then on each statement of the worker name
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from core.checkpoint import FORMAT
 from core.fingerprint import Fingerprint, differences
 from core.training_spec import TrainingSpec
-from store import tables
+from store import clock, tables
 from store.checkpoints import NewCheckpoint, add_checkpoints, forget_old_checkpoints
 from store.database import Database
 from store.errors import StaleAttempt, Unavailable
@@ -94,7 +93,7 @@ class Claims:
         """Jobs that wait for a worker: highest priority first, then longest waiting."""
         query = select(job.c.id, job.c.queued_at).where(job.c.status == str(Status.QUEUED), READABLE)
         query = query.order_by(job.c.priority.desc(), job.c.queued_at).limit(limit)
-        now = datetime.now(UTC)
+        now = clock.now()
         with self.database.reading() as connection:
             # A clock set back makes a job look queued in the future: abs() lets it be found all the same.
             return [
@@ -108,7 +107,7 @@ class Claims:
 
         A job whose spec cannot be read fails here, in the same transaction: no worker could ever train it.
         """
-        now = datetime.now(UTC)
+        now = clock.now()
         values = {
             "attempt": job.c.attempt + 1,
             "fruitless_attempts": job.c.fruitless_attempts + 1,
@@ -179,7 +178,7 @@ class Claims:
         Raises:
             StaleAttempt: the job is no longer this claim's; nothing was written.
         """
-        now = datetime.now(UTC)
+        now = clock.now()
         with self.database.transaction() as connection:
             row = self._hold(connection, claim)
             fresh = [report for report in epochs if report.epoch > row.epoch]

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from core import data
 from core.schema import DataSchema
-from store import tables
+from store import clock, tables
 from store.blobs import Blobs
 from store.database import Database
 from store.errors import InUse, NotFound, Unavailable
@@ -70,7 +70,7 @@ class Datasets:
         self, tenant: str, name: str, digest: str, schema: DataSchema, size: int, stored: dict[str, str]
     ) -> DatasetRecord:
         table = tables.dataset
-        record_id, now = new_id("dataset"), datetime.now(UTC)
+        record_id, now = new_id("dataset"), clock.now()
         with self.database.transaction() as connection:
             newest = select(func.max(table.c.version)).where(table.c.tenant_id == tenant, table.c.name == name)
             version = (connection.scalar(newest) or 0) + 1

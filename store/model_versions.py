@@ -1,11 +1,10 @@
 """A new version of a model, from a checkpoint and the job that made it."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from store import tables
+from store import clock, tables
 from store.ids import new_id
 
 
@@ -31,7 +30,7 @@ def insert_model(connection: Connection, job_row: Any, found: Any, name: str) ->
             metrics=found.metrics,
             blob=found.blob,
             size=found.size,
-            created_at=datetime.now(UTC),
+            created_at=clock.now(),
         )
     )
     return model_id

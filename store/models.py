@@ -1,6 +1,5 @@
 """Models: trained networks by name and version, with aliases and lineage."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
@@ -8,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import IntegrityError
 
-from store import tables
+from store import clock, tables
 from store.blobs import Blobs
 from store.database import Database
 from store.errors import InUse, NotFound, Unavailable
@@ -76,7 +75,7 @@ class Models:
         """Point an alias at a version of a name; raises NotFound when there is no such version."""
         query = select(model).where(model.c.tenant_id == tenant, model.c.name == name, model.c.version == version)
         dialect = sqlite_dialect if self.database.is_sqlite else postgresql
-        changes = {"version": version, "updated_at": datetime.now(UTC)}
+        changes = {"version": version, "updated_at": clock.now()}
         statement = dialect.insert(model_alias).values(tenant_id=tenant, name=name, alias=alias, **changes)
         with self.database.transaction() as connection:
             row = connection.execute(query).one_or_none()

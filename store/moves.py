@@ -5,12 +5,12 @@ them in order can never miss one, whatever order transactions commit in.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, insert, update
 
-from store import tables
+from store import clock, tables
 from store.lifecycle import NOTICES, OVER, TRANSITIONS, Status
 
 job = tables.job
@@ -31,7 +31,7 @@ def move(
     Gives the job's row after the move, or None when nothing was changed.
     """
     transition = TRANSITIONS[name]
-    now = datetime.now(UTC)
+    now = clock.now()
     changes: dict[str, Any] = {
         "status": str(transition.target),
         "last_event": job.c.last_event + 1,
@@ -72,7 +72,7 @@ def notice(
     changes: dict[str, Any] = {"last_event": job.c.last_event + 1, **(values or {})}
     row = connection.execute(update(job).where(job.c.id == job_id, *guard).values(changes).returning(job)).one_or_none()
     if row is not None:
-        record_events(connection, row.tenant_id, job_id, row.last_event, [(kind, dict(data or {}))], datetime.now(UTC))
+        record_events(connection, row.tenant_id, job_id, row.last_event, [(kind, dict(data or {}))], clock.now())
     return row
 
 

@@ -6,14 +6,13 @@ one statement for each table. So a refused job does not touch the others, and a 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Column, Connection, Select, bindparam, insert, select
 
 from core.estimate import Estimate
 from core.training_spec import TrainingSpec, ValidationDataset
-from store import tables
+from store import clock, tables
 from store.errors import KeyReused, NotFound, StoreError
 from store.ids import PREFIXES, new_id
 from store.lifecycle import Status
@@ -146,7 +145,7 @@ def _datasets(spec: TrainingSpec) -> list[str]:
 
 def _row(new: NewJob) -> dict[str, Any]:
     """The row of a job that has just been queued."""
-    spec, job_id, now = new.spec, new_id("job"), datetime.now(UTC)
+    spec, job_id, now = new.spec, new_id("job"), clock.now()
     name = spec.name or "job-" + job_id.removeprefix(PREFIXES["job"])[-8:]
     return NOTHING_YET | {
         "id": job_id,
