@@ -19,9 +19,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
-from core.layers.layer import Array
+from core.layers.layer import Array, Shape
 from core.metrics import Measured
-from core.network import Network
+from core.network import Network, NetworkSpec
+from core.optimizers import Optimizer
 from core.schema import DataSchema
 from core.spec import Finding, SpecError, pointer
 
@@ -48,6 +49,7 @@ class Checkpoint:
     spec: the run's identity (`TrainingSpec.identity`). preprocessing: the fitted steps, their arrays among the tensors.
     best, best_epoch: the value that counts as best so far (None before the first epoch) and the epoch it is from.
     metrics: of the last finished epoch, without timings.
+    updates_before: those that the optimizer had made before this run, whose state this run began with; else 0.
     """
 
     epoch: int
@@ -59,11 +61,22 @@ class Checkpoint:
     best: float | None = None
     best_epoch: int = 0
     metrics: Measured = field(default_factory=dict)
+    updates_before: int = 0
+
+    @property
+    def steps(self) -> int:
+        """The batches of an epoch."""
+        return -(-self.schema.rows // int(self.spec["batch_size"]))
+
+    @property
+    def updates(self) -> int:
+        """All that the optimizer has made so far."""
+        return self.updates_before + self.epoch * self.steps + self.step
 
     @cached_property
     def digest(self) -> str:
         """ "sha256:..." over tensors, position and spec: the same for every run that computes the same."""
-        position = {name: getattr(self, name) for name in ("epoch", "step", "best", "best_epoch")}
+        position = {name: getattr(self, name) for name in ("epoch", "step", "best", "best_epoch")} | self._offset
         total = hashlib.sha256(_canonical({"position": position, "spec": self.spec}))
         for name in sorted(self.tensors):
             tensor = self.tensors[name]
@@ -100,6 +113,34 @@ class Checkpoint:
             for piece in pieces:
                 piece.of(vector)[...] = self.tensors[prefix + piece.name]
 
+    def check_optimizer(self, optimizer: Optimizer, network: Network) -> None:
+        """Raise SpecError unless the optimizer's memory fits this optimizer of this network's parameters."""
+        theirs = self.spec["optimizer"]["type"]
+        kept = {name.removeprefix("optimizer.") for name in self.tensors if name.startswith("optimizer.")}
+        layers = NetworkSpec.model_validate(self.spec["network"]).layers
+        if optimizer.type != theirs:
+            at, detail = "/optimizer/type", f"from_optimizer_state goes on with the checkpoint's {theirs}: take that"
+        elif set(optimizer.memory()) != kept:
+            at, detail = (
+                "/optimizer/momentum",
+                "One of this optimizer and the checkpoint's has no momentum: give it some",
+            )
+        elif _layout(Network.trace(layers, self.schema.input_shape)) != _layout(network):
+            at, detail = "/from_optimizer_state", "The checkpoint is of other layers than this network: take the same"
+        else:
+            return
+        raise SpecError([Finding(at, f"{detail}, or begin with the weights alone, without from_optimizer_state.")])
+
+    def memory_into(self, memory: Mapping[str, Array]) -> None:
+        """Copy what the optimizer remembers."""
+        for name, vector in memory.items():
+            vector[...] = self.tensors[f"optimizer.{name}"]
+
+    @property
+    def _offset(self) -> dict[str, int]:
+        """Told only where there is one."""
+        return {"updates_before": self.updates_before} if self.updates_before else {}
+
     def to_bytes(self) -> bytes:
         """The safetensors file."""
         told = {
@@ -113,6 +154,7 @@ class Checkpoint:
             "preprocessing": self.preprocessing,
             "metrics": self.metrics,
             "digest": self.digest,
+            **self._offset,
         }
         seal = hashlib.sha256(_canonical(told)).hexdigest()
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
@@ -153,6 +195,7 @@ class Checkpoint:
             best=told["best"],
             best_epoch=told["best_epoch"],
             metrics=told["metrics"],
+            updates_before=told.get("updates_before", 0),
         )
         if checkpoint.digest != digest:
             raise CheckpointDamaged("The tensors in this checkpoint are damaged.")
@@ -178,6 +221,11 @@ class _Stored(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+def _layout(network: Network) -> list[tuple[str, int, Shape]]:
+    """Where each parameter lies in theta, and so in what an optimizer remembers."""
+    return [(piece.name, piece.start, piece.variable.shape) for piece in network.parameters()]
 
 
 def _first_difference(ours: object, theirs: object) -> tuple[str | int, ...] | None:

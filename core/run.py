@@ -48,6 +48,7 @@ class Run:
         network = Network.trace(spec.network.layers, data.schema.input_shape)
         self.classes = isinstance(data.schema.target, ClassTarget)
         self.epoch = self.step = self.best_epoch = 0
+        self.updates_before = 0  # by the optimizer whose state this run began with
         self.best: float | None = None
         self.metrics: Measured = {}
         self.sums = np.zeros(3)  # cost, rows said right, gradient norms: of the running epoch
@@ -60,6 +61,10 @@ class Run:
             self._restore(resume)
         elif start is not None:
             start.weights_into(network, theta, state)
+            if spec.from_optimizer_state:
+                start.check_optimizer(spec.optimizer, network)
+                start.memory_into(self.memory)
+                self.updates_before = start.updates
         else:
             network.draw(spec.seed, theta, state)
 
@@ -87,14 +92,18 @@ class Run:
         steps = min(steps, self.steps - self.step)
         count = self.epoch * self.steps + self.step
         failed = self._stepper.advance(
-            self._order, epoch=self.epoch, step=self.step, count=count, rates=self._rates(count, steps)
+            self._order,
+            epoch=self.epoch,
+            step=self.step,
+            count=self.updates_before + count,
+            rates=self._rates(count, steps),
         )
         if failed:
             raise Diverged(self.epoch + 1, self.step + failed, learned=count + failed > 1)
         self.step += steps
 
     def rate(self, count: int) -> float:
-        """The learning rate of the update with this number, from 0."""
+        """The learning rate of this run's update with this number, from 0."""
         return rate_at(self.spec.optimizer.learning_rate, count, self.steps, self.spec.epochs)
 
     def _rates(self, count: int, steps: int) -> NDArray[np.float64]:
@@ -135,6 +144,7 @@ class Run:
             best=self.best,
             best_epoch=self.best_epoch,
             metrics=dict(self.metrics),
+            updates_before=self.updates_before,
         )
 
     def _preprocessing(self, resume: Checkpoint | None) -> Preprocessing:
@@ -149,6 +159,6 @@ class Run:
         self.best, self.best_epoch = checkpoint.best, checkpoint.best_epoch
         self.metrics = dict(checkpoint.metrics)
         self.sums[...] = checkpoint.tensors["sums"]
+        self.updates_before = checkpoint.updates_before
         checkpoint.weights_into(self.model.network, self.model.theta, self.model.state)
-        for name, vector in self.memory.items():
-            vector[...] = checkpoint.tensors[f"optimizer.{name}"]
+        checkpoint.memory_into(self.memory)

@@ -45,7 +45,7 @@ class Step:
         rates: NDArray[np.float64],
     ) -> int:
         """Do a step for each learning rate, from number `step` of the epoch on; `order` are the rows of the epoch,
-        `count` the number of updates before.
+        `count` the number of updates that the optimizer made before.
 
         Returns 0, or the number of the step among them, from 1, whose cost or gradient is not finite.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -61,13 +61,16 @@ def fit(
     *,
     start: Checkpoint | None = None,
     chunk_s: float = 0.25,
+    stops: Collection[tuple[int, int]] = (),
     engine: Engine = DEFAULT,
 ) -> Iterator[Chunk | Epoch]:
     """Train, yielding a Chunk at least every `chunk_s` seconds (a longer step apart) and an Epoch at each end.
 
     `validation` is the dataset that the spec names; a fraction is split off here. `resume` goes on where a checkpoint
-    of the same run stands; `start` begins a new run with the weights of a checkpoint. Where the chunks fall, and how
-    often a run is resumed, never changes a bit of the weights or of the metrics (timings aside).
+    of the same run stands; `start` begins a new run with the weights of a checkpoint, and with its optimizer state
+    where the spec says so. `stops` are places (finished epochs, batches of the next one) to yield a Chunk at, besides.
+    Where the chunks fall, and how often a run is resumed, never changes a bit of the weights or of the metrics (timings
+    aside).
 
     Raises SpecError where spec and data do not fit, CheckpointMismatch, and Diverged.
     """
@@ -81,6 +84,8 @@ def fit(
     elif isinstance(data.schema.target, ClassTarget):
         validation = validation.with_classes(data.schema.target)
 
+    if spec.from_optimizer_state and resume is None and start is None:
+        raise ValueError("The spec begins with the optimizer state of a checkpoint: pass it as `start`.")
     run = Run(spec, data, resume, start, engine)
     del resume, start  # copied: training has no need of their memory
     for at, read in ("/dataset", data), ("/validation/dataset", validation):
@@ -89,10 +94,12 @@ def fit(
             check_mask_values(run.model.network, read, at)
     evaluation = None if validation is None else Evaluation(run, validation, engine)
     while run.epoch < spec.epochs and not _stopped(run):
-        yield from _epoch(run, evaluation, chunk_s)
+        asked = {step for epoch, step in stops if epoch == run.epoch}
+        yield from _epoch(run, evaluation, chunk_s, asked)
 
 
-def _epoch(run: Run, evaluation: Evaluation | None, chunk_s: float) -> Iterator[Chunk | Epoch]:
+def _epoch(run: Run, evaluation: Evaluation | None, chunk_s: float, stops: set[int]) -> Iterator[Chunk | Epoch]:
+    """One epoch, or the rest of it; `stops` are numbers of batches to yield a Chunk behind."""
     before = run.examples
     training = validating = 0.0
 
@@ -100,12 +107,18 @@ def _epoch(run: Run, evaluation: Evaluation | None, chunk_s: float) -> Iterator[
         speed = (run.examples - before) / max(training, 1e-9)
         return Chunk(run.epoch + 1, run.step, run.steps, speed, _taker(run))
 
+    def left_to(stop: int) -> Callable[[], int]:
+        return lambda: stop - run.step
+
     run.shuffle()
     while run.step < run.steps:
-        training += _work(run.advance, lambda: run.steps - run.step, chunk_s)
+        stop = min(step for step in (*stops, run.steps) if step > run.step)
+        training += _work(run.advance, left_to(min(stop, run.steps)), chunk_s)
         if run.step < run.steps:
             yield chunk()
     metrics = run.finish_epoch()
+    if run.steps in stops:
+        yield chunk()
     speed = (run.examples - before) / max(training, 1e-9)
     if evaluation is not None:
         evaluation.restart()

@@ -6,7 +6,7 @@ import re
 from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, JsonValue, PlainValidator, Tag, field_validator
+from pydantic import Discriminator, Field, JsonValue, PlainValidator, Tag, ValidationInfo, field_validator
 
 from core.augmentation import AnyAugmentation
 from core.losses import AnyLoss
@@ -138,6 +138,10 @@ class TrainingSpec(Spec):
     checkpoints: Checkpoints = Checkpoints()
     limits: Limits = Limits()
     from_checkpoint: Annotated[str, Field(pattern=r"^ckpt_[A-Za-z0-9]{1,64}$")] | None = None
+    from_optimizer_state: Annotated[
+        bool,
+        Field(strict=True, description="Take over what its optimizer remembers too, not the weights alone."),
+    ] = False
     metadata: Metadata = Field(default_factory=dict)
     priority: Annotated[int, Field(strict=True, ge=-10, le=10)] = 0
 
@@ -147,6 +151,13 @@ class TrainingSpec(Spec):
         if name is not None and _ID.match(name):
             raise ValueError("A name must not begin like an id (ds_, job_, ckpt_, mdl_).")
         return name
+
+    @field_validator("from_optimizer_state")
+    @classmethod
+    def _of_a_checkpoint(cls, wanted: bool, info: ValidationInfo) -> bool:
+        if wanted and info.data.get("from_checkpoint", "wrong") is None:
+            raise ValueError("The optimizer state is that of a checkpoint: name one with from_checkpoint.")
+        return wanted
 
     @property
     def watched(self) -> str:
@@ -162,11 +173,14 @@ class TrainingSpec(Spec):
         return asked.get(self.watched, self.watched.endswith("accuracy"))
 
     def identity(self) -> dict[str, Any]:
-        """The part that decides what is computed, as JSON values: no names, ids, limits or habits of keeping."""
-        told = self.model_dump(
-            mode="json",
-            exclude={"name", "dataset", "checkpoints", "limits", "from_checkpoint", "metadata", "priority"},
-        )
+        """The part that decides what is computed, as JSON values: no names, ids, limits or habits of keeping.
+
+        `from_optimizer_state` is in it only where it is true: other runs have the identity that they always had.
+        """
+        left_out = {"name", "dataset", "checkpoints", "limits", "from_checkpoint", "metadata", "priority"}
+        if not self.from_optimizer_state:
+            left_out.add("from_optimizer_state")
+        told = self.model_dump(mode="json", exclude=left_out)
         if isinstance(self.validation, ValidationDataset):
             told["validation"] = {"dataset": True}
         return told

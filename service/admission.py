@@ -45,7 +45,7 @@ class Admission:
 
         Raises:
             NotFound: a dataset or checkpoint that it names is not there.
-            SpecError: the spec does not fit the data, or the checkpoint to begin from does not fit the network.
+            SpecError: the spec does not fit the data, or the checkpoint to begin from does not fit it.
             TooMuchMemory: it fits, but not into memory.
         """
         validation = None
@@ -56,7 +56,10 @@ class Admission:
         if spec.from_checkpoint is not None:
             record = self._jobs.checkpoint(tenant, spec.from_checkpoint)
             network = Network.trace(spec.network.layers, shape.input_shape)
-            Checkpoint.from_bytes(self._blobs.get(record.blob)).check_weights(network)
+            checkpoint = Checkpoint.open(self._blobs.verified(record.blob))
+            checkpoint.check_weights(network)
+            if spec.from_optimizer_state:
+                checkpoint.check_optimizer(spec.optimizer, network)
         if cost.memory_bytes > self._max_memory_bytes:
             raise TooMuchMemory(cost.memory_bytes, self._max_memory_bytes)
         return cost

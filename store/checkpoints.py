@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -10,6 +11,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from core.fingerprint import Fingerprint
 from store.ids import new_id
 from store.tables import checkpoint
+
+WITHIN_AN_EPOCH = 2  # so that there is one to fall back to; they are for going on, and go when the epoch's end is kept
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,11 @@ def add_checkpoints(
 
 
 def forget_old_checkpoints(connection: Connection, job_id: str, keep: int, named: Collection[str | None]) -> None:
-    """Delete all but the newest `keep` and those that the job `named`."""
-    query = select(checkpoint.c.id).where(checkpoint.c.job_id == job_id)
-    ids = list(connection.scalars(query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc())))
-    old = [found for found in ids[keep:] if found not in named]
+    """Delete all but the newest `keep` of finished epochs, the newest two within the running one, and the `named`."""
+    query = select(checkpoint.c.id, checkpoint.c.step).where(checkpoint.c.job_id == job_id)
+    rows = connection.execute(query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc())).all()
+    within = [row.id for row in takewhile(lambda row: row.step > 0, rows)]
+    stay = {*within[:WITHIN_AN_EPOCH], *[row.id for row in rows if row.step == 0][:keep], *named}
+    old = [row.id for row in rows if row.id not in stay]
     if old:
         connection.execute(delete(checkpoint).where(checkpoint.c.id.in_(old)))

@@ -35,7 +35,8 @@ class Assignment:
     dataset: Path
     validation: Path | None
     resume: Path | None  # a checkpoint of this very job, to go on from
-    start: Path | None  # a checkpoint of another one, for its weights
+    start: Path | None  # a checkpoint of another one, for its weights and, where the spec says so, its optimizer state
+    checkpoint_s: float  # seconds of training after which a checkpoint is kept, wherever it stands
     give_way: bool
 
 
@@ -72,7 +73,7 @@ def _train(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Mess
     validation = Dataset.open(assignment.validation) if assignment.validation else None
     resume = Checkpoint.open(assignment.resume) if assignment.resume else None
     start = Checkpoint.open(assignment.start) if assignment.start else None
-    reports = _Reports(spec, pipe, first_epoch=(resume.epoch if resume else 0) + 1)
+    reports = _Reports(spec, pipe, resume, assignment.checkpoint_s)
     # A run that is taken up again behind its last epoch yields nothing more.
     stopped_early = resume is not None and resume.step == 0 and resume.epoch < spec.epochs
     moments = fit(spec, data, validation, resume, start=start)
@@ -96,23 +97,29 @@ def _train(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Mess
 class _Reports:
     """Gathers short epochs, so that a job of 5,000 tiny ones does not wait for the disk 5,000 times."""
 
-    def __init__(self, spec: TrainingSpec, pipe: Connection, first_epoch: int) -> None:
+    def __init__(self, spec: TrainingSpec, pipe: Connection, resume: Checkpoint | None, checkpoint_s: float) -> None:
         self._spec = spec
         self._pipe = pipe
         self._fingerprint = fingerprint(spec)
+        self._checkpoint_s = checkpoint_s
         self._epochs: list[EpochReport] = []
         self._metrics: Measured = {}
         self._best: Kept | None = None
-        self._kept_epoch = first_epoch - 1
-        self._began = self._flushed = time.monotonic()
-        self._first = first_epoch
+        self._kept_epoch = resume.epoch if resume else 0
+        self._place = (resume.epoch, resume.step) if resume else (0, 0)  # of the newest checkpoint
+        self._began = self._flushed = self._kept_at = time.monotonic()
+        self._first = self._kept_epoch + 1
+        self._done_before = resume.epoch + resume.step / resume.steps if resume else 0.0
         self._progress = Progress(0.0, None, None)
 
     def progress(self, chunk: Chunk) -> None:
-        """Say how far the running epoch came."""
-        done = (chunk.epoch - 1) + chunk.step / chunk.steps
-        self._measure(done, chunk.examples_per_s)
-        self._pipe.send(Stepped(self._progress))
+        """Say how far the running epoch came; with a checkpoint when too much would be lost without."""
+        self._measure((chunk.epoch - 1) + chunk.step / chunk.steps, chunk.examples_per_s)
+        moved = (chunk.epoch - 1, chunk.step) != self._place  # not while validating for long
+        if moved and self._overdue():
+            self.flush(chunk.checkpoint())
+        else:
+            self._pipe.send(Stepped(self._progress))
 
     def add(self, epoch: Epoch) -> None:
         """Note a finished epoch; send what was gathered when it is time, and always the first and the last one."""
@@ -122,28 +129,34 @@ class _Reports:
         self._measure(float(epoch.epoch), speed if isinstance(speed, float) else None)
         last = epoch.stop or epoch.epoch == self._spec.epochs
         due = last or epoch.epoch == self._first or time.monotonic() - self._flushed >= REPORT_S
-        wanted = last or (due and epoch.epoch - self._kept_epoch >= self._spec.checkpoints.every_epochs)
+        many = epoch.epoch - self._kept_epoch >= self._spec.checkpoints.every_epochs
+        wanted = last or (due and many) or self._overdue()
         checkpoint = epoch.checkpoint() if wanted or epoch.best else None
         if epoch.best and checkpoint is not None:
             self._best = _kept(checkpoint, epoch.metrics, best=True)
-        if due:
+        if due or wanted:
             self.flush(checkpoint if wanted else None)
 
     def flush(self, checkpoint: Checkpoint | None) -> None:
         """Send the epochs gathered so far, with the best checkpoint among them and with `checkpoint`."""
         kept = [self._best] if self._best is not None else []
         if checkpoint is not None:
-            self._kept_epoch = checkpoint.epoch
+            self._kept_epoch = checkpoint.epoch if checkpoint.step == 0 else self._kept_epoch
             metrics = self._metrics if checkpoint.step == 0 else {}
             if self._best is None or (self._best.epoch, self._best.step) != (checkpoint.epoch, checkpoint.step):
                 kept.append(_kept(checkpoint, metrics, best=False))
         self._pipe.send(Reported(tuple(self._epochs), tuple(kept), self._progress, self._fingerprint))
         self._epochs, self._best = [], None
         self._flushed = time.monotonic()
+        if kept:
+            self._place, self._kept_at = (kept[-1].epoch, kept[-1].step), self._flushed
+
+    def _overdue(self) -> bool:
+        return time.monotonic() - self._kept_at >= self._checkpoint_s
 
     def _measure(self, epochs_done: float, examples_per_s: float | None) -> None:
         total = self._spec.epochs
-        spent, gained = time.monotonic() - self._began, epochs_done - (self._first - 1)
+        spent, gained = time.monotonic() - self._began, epochs_done - self._done_before
         eta_s = spent / gained * (total - epochs_done) if gained > 0 else None
         self._progress = Progress(epochs_done / total, examples_per_s, eta_s)
 

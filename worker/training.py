@@ -92,6 +92,7 @@ class Training:
             validation,
             resume=resume,
             start=self.workshop.blobs.verified(claim.start_blob) if claim.start_blob and resume is None else None,
+            checkpoint_s=self.workshop.settings.checkpoint_s,
             give_way=self.workshop.settings.give_way,
         )
 

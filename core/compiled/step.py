@@ -79,7 +79,8 @@ class CompiledStep:
         count: int,
         rates: NDArray[np.float64],
     ) -> int:
-        """Do a step for each learning rate, from number `step` of the epoch on, `count` being the updates before.
+        """Do a step for each learning rate, from number `step` of the epoch on, `count` being the optimizer's updates
+        before.
 
         Returns 0, or the number of the step among them, from 1, that diverged.
         """

@@ -22,7 +22,7 @@ from core.network import Network, ShapeError
 from core.optimizers import AnyOptimizer
 from core.random import Purpose, Random
 from core.schema import ClassTarget, DataSchema, RealTarget
-from core.training import Diverged, Epoch, fit
+from core.training import Chunk, Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
 from tests.core.layer_cases import CASES
 
@@ -72,19 +72,19 @@ def spec_of(layers, **changes):
     return TrainingSpec.model_validate(fields | changes)
 
 
-def trained(spec, data, engine):
+def trained(spec, data, engine, start=None):
     checkpoint, metrics = None, []
-    for event in fit(spec, data, engine=engine):
+    for event in fit(spec, data, start=start, engine=engine):
         if isinstance(event, Epoch):
             checkpoint = event.checkpoint()
             metrics.append({k: v for k, v in event.metrics.items() if k not in ("seconds", "examples_per_s")})
     return checkpoint, metrics
 
 
-def assert_equal(spec, data, *, exact=True):
+def assert_equal(spec, data, *, exact=True, start=None):
     """Plain and compiled agree; threads and sparsity change no bit."""
-    plain, told = trained(spec, data, PLAIN)
-    compiled, also_told = trained(spec, data, COMPILED)
+    plain, told = trained(spec, data, PLAIN, start)
+    compiled, also_told = trained(spec, data, COMPILED, start)
     bound = BOUNDS[spec.dtype]
     for name, expected in plain.tensors.items():
         if expected.size:
@@ -95,8 +95,8 @@ def assert_equal(spec, data, *, exact=True):
             hits = name.endswith("accuracy") and spec.dtype == "float32"
             assert ours[name] == value or np.isclose(ours[name], value, rtol=1e3 * bound, atol=0.2 * hits), name
     if exact:
-        assert trained(spec, data, DENSE)[0].digest == compiled.digest
-        two = trained(spec.model_copy(update={"threads": 2}), data, COMPILED)[0]
+        assert trained(spec, data, DENSE, start)[0].digest == compiled.digest
+        two = trained(spec.model_copy(update={"threads": 2}), data, COMPILED, start)[0]
         assert all(np.array_equal(two.tensors[name], compiled.tensors[name]) for name in compiled.tensors)
 
 
@@ -200,7 +200,13 @@ def test_every_optimizer(optimizer, dtype):
     if dtype == "float32" and optimizer["type"] in ("adam", "adamw", "nadam", "adadelta", "rmsprop", "adagrad"):
         # Where a gradient is about nothing, its sign is rounding, and a step divides by its size: keep it away from 0.
         optimizer = optimizer | {"epsilon": 1e-3}
-    assert_equal(spec_of(DENSE_STACK, optimizer=optimizer, dtype=dtype), dataset(zeros=0.3))
+    data = dataset(zeros=0.3)
+    assert_equal(spec_of(DENSE_STACK, optimizer=optimizer, dtype=dtype), data)
+    # And where it goes on with what an optimizer remembers of a run before, also in the middle of an epoch.
+    before = fit(spec_of(DENSE_STACK, optimizer=optimizer, dtype=dtype), data, chunk_s=0, stops=[(2, 1)])
+    start = next(event for event in before if isinstance(event, Chunk) and event.epoch == 3).checkpoint()
+    forked = {"from_checkpoint": "ckpt_1", "from_optimizer_state": True, "seed": 4}
+    assert_equal(spec_of(DENSE_STACK, optimizer=optimizer, dtype=dtype, **forked), data, start=start)
 
 
 @over_types

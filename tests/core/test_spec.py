@@ -65,6 +65,7 @@ def test_the_defaults_are_written_out():
         "checkpoints": {"every_epochs": 1, "keep": 2},
         "limits": {"runtime_s": None, "attempts": 5},
         "from_checkpoint": None,
+        "from_optimizer_state": False,
         "metadata": {},
         "priority": 0,
     }
@@ -79,6 +80,7 @@ def test_the_defaults_are_written_out():
         {"optimizer": {"type": "adam", "learning_rate": {"type": "exponential", "learning_rate": 1, "factor": 0.5}}},
         {"early_stopping": {"metric": "train_loss", "patience": 3}, "metadata": {"a": [1, None, {"b": 0.1}]}},
         {"limits": {"runtime_s": 0.1}, "seed": 2**63 - 1, "from_checkpoint": "ckpt_1", "name": "digits"},
+        {"from_checkpoint": "ckpt_1", "from_optimizer_state": True},
     ],
 )
 def test_json_round_trip_is_exact(changes):
@@ -232,6 +234,13 @@ def test_identity_leaves_out_names_ids_and_habits():
     assert plain.identity() != plain.model_copy(update={"seed": 1}).identity()
 
 
+def test_the_optimizer_state_to_begin_with_is_part_of_the_identity_of_those_runs_alone():
+    weights = TrainingSpec.model_validate(MINIMAL | {"from_checkpoint": "ckpt_5"})
+    state = TrainingSpec.model_validate(MINIMAL | {"from_checkpoint": "ckpt_5", "from_optimizer_state": True})
+    assert "from_optimizer_state" not in weights.identity()
+    assert state.identity() == weights.identity() | {"from_optimizer_state": True}
+
+
 CLASSES = (None, False, True, -3, 1, 2.5, 10, "", "1", "a")
 
 
@@ -293,6 +302,8 @@ def test_a_schema_round_trips():
         ({"loss": "mse"}, "Known types are quadratic"),
         ({"augmentation": "flip"}, 'a list in brackets, such as [{"type": "flip"}].'),
         ({"from_checkpoint": "x"}, "ckpt_ and then letters"),
+        ({"from_optimizer_state": True}, "name one with from_checkpoint."),
+        ({"from_optimizer_state": 1, "from_checkpoint": "ckpt_1"}, "true or false"),
         ({"dtype": "float16"}, 'This must be "float32" or "float64".'),
         ({"checkpoints": 5}, 'such as {"every_epochs": 5}'),
     ],

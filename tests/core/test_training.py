@@ -65,12 +65,15 @@ def naive_update(optimizer, w, g, m, v, t):
     return w - rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8), m, v
 
 
-def naive_fit(spec, data, W1, b1, W2, b2, rate=0.0):
+def naive_fit(spec, data, *w, rate=0.0, past=None):
+    """`past` is what the optimizer remembers of its gradients, their squares, and how many there were.
+
+    Gives the weights, (cost, accuracy, norm) of each epoch, and the past.
+    """
     x = data.x.reshape(len(data.x), -1) / 255
     y = np.eye(3)[data.y]
-    w = [W1, b1, W2, b2]
-    m, v = [0 * a for a in w], [0 * a for a in w]
-    rows, size, t = len(x), spec.batch_size, 0
+    m, v, t = past or ([0 * a for a in w], [0 * a for a in w], 0)
+    rows, size = len(x), spec.batch_size
     told = []
     for epoch in range(spec.epochs):
         order = Random(spec.seed, Purpose.SHUFFLE, epoch=epoch).permutation(rows)
@@ -97,7 +100,7 @@ def naive_fit(spec, data, W1, b1, W2, b2, rate=0.0):
                 zip(*(naive_update(spec.optimizer, *args, t) for args in zip(w, g, m, v, strict=True)), strict=True),
             )
         told.append((cost / rows, hits / rows, np.mean(norms)))
-    return w, told
+    return w, told, (m, v, t)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -118,7 +121,7 @@ def test_fit_equals_the_naive_loop(classes, make_spec, loss, optimizer, dtype):
     assert isinstance(first, Chunk)
     begin = weights(start_of(spec, data))
     events = list(fit(spec, data))
-    expected, told = naive_fit(spec, data, *(w.astype(np.float64) for w in begin))
+    expected, told, _ = naive_fit(spec, data, *(w.astype(np.float64) for w in begin))
     assert sum(ceil(50 / 16) for _ in range(6)) >= 20
     scale = 1e-12 if dtype == "float64" else (2e-3 if optimizer["type"] == "adam" else 1e-5)
     for ours, theirs, start in zip(weights(events[-1].checkpoint()), expected, begin, strict=True):
@@ -133,7 +136,7 @@ def test_every_step_draws_its_own_masks(classes, make_spec):
     data, spec = classes(), make_spec(layers=DROPOUT, epochs=6)
     begin = weights(start_of(spec, data), (1, 4))
     (*_, last) = fit(spec, data)
-    expected, _ = naive_fit(spec, data, *begin, rate=0.3)
+    expected, *_ = naive_fit(spec, data, *begin, rate=0.3)
     for ours, theirs in zip(weights(last.checkpoint(), (1, 4)), expected, strict=True):
         assert np.allclose(ours, theirs, rtol=1e-11)
 
@@ -161,6 +164,26 @@ def test_chunks_do_not_change_a_bit(classes, make_spec):
     chunked = list(fit(spec, data, chunk_s=0))
     assert outcome(chunked) == outcome(list(fit(spec, data)))
     assert sum(isinstance(event, Chunk) for event in chunked) >= 4 * 4
+
+
+def test_stops_are_made_exactly_where_asked_and_change_no_bit(classes, make_spec):
+    data, apart = classes(), classes(rows=600)
+    spec = make_spec(**FULL | {"validation": {"dataset": "ds_2"}})  # 7 steps an epoch
+    every = [event for event in fit(spec, data, apart, chunk_s=0) if isinstance(event, Chunk)]
+    digests = {}
+    for event in fit(spec, data, apart, chunk_s=0):
+        if isinstance(event, Chunk):
+            digests[event.epoch - 1, event.step] = event.checkpoint().digest
+    stops = [(0, 1), (0, 6), (2, 3), (1, 7), (2, 2), (3, 7)]
+    stopped, seen = [], {}
+    for event in fit(spec, data, apart, chunk_s=1e6, stops=[*stops, (1, 0), (1, 8), (9, 1)]):
+        stopped.append(event)
+        if isinstance(event, Chunk):
+            seen[event.epoch - 1, event.step] = event.checkpoint().digest
+    assert len(every) > len(stops)
+    assert list(seen) == sorted(stops)
+    assert seen == {place: digests[place] for place in stops}
+    assert outcome(stopped) == outcome(list(fit(spec, data, apart)))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

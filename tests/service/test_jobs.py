@@ -110,6 +110,26 @@ def test_unknown_datasets_and_checkpoints(
     assert all(says in error["detail"] for error in problem["errors"])
 
 
+def test_a_fork_takes_the_state_of_the_same_optimizer_alone(house: House, dataset: str) -> None:
+    adam = {"type": "adam"}
+    origin = house.submit(dataset, optimizer=adam)
+    house.train(origin)
+    checkpoint = house.http.get(f"/v1/jobs/{origin}").json()["checkpoint"]
+    fork = house.spec(dataset, optimizer=adam, from_checkpoint=checkpoint, from_optimizer_state=True)
+    accepted = house.http.post("/v1/jobs", json=fork | {"optimizer": adam | {"learning_rate": 0.01}})
+    assert accepted.status_code == 202
+    assert accepted.json()["spec"]["from_optimizer_state"] is True
+    for changes, pointer, says in (
+        ({"optimizer": {"type": "nadam"}}, "/optimizer/type", "checkpoint's adam"),
+        ({"network": {"layers": [{"type": "dense", "units": 2}]}}, "/from_checkpoint", "other layers"),
+        ({"from_checkpoint": None}, "/from_optimizer_state", "name one with from_checkpoint"),
+        ({"from_optimizer_state": "yes"}, "/from_optimizer_state", "true or false"),
+    ):
+        problem = is_problem(house.http.post("/v1/jobs", json=fork | changes), 422, "invalid-spec")
+        assert [error["pointer"] for error in problem["errors"]] == [pointer]
+        assert says in problem["errors"][0]["detail"]
+
+
 def test_lists_filter_by_status_and_name(house: House, dataset: str) -> None:
     ids = [house.submit(dataset, name="listed") for _ in range(3)]
     house.http.post(f"/v1/jobs/{ids[0]}/cancel")

@@ -102,6 +102,23 @@ def test_the_newest_checkpoints_and_the_best_one_are_kept(store: Store) -> None:
     assert (job.checkpoint_id, job.best_checkpoint_id) == (kept[0].id, kept[2].id)
 
 
+def test_two_checkpoints_within_the_running_epoch_are_kept_until_its_end(store: Store) -> None:
+    job_id = store.submit(epochs=6)
+    claim = store.start(job_id)
+    places = []
+    for epoch in range(1, 4):
+        store.report(claim, epoch)
+        for step in (10, 20, 30):
+            within = store.new_checkpoint(epoch, step=step)
+            store.claims.report(claim, [], [within], Progress(epoch / 6, 1.0, 1.0))
+        job, kept = store.jobs.get(TENANT, job_id), store.jobs.checkpoints(TENANT, job_id)
+        assert (job.epoch, job.checkpoint_id) == (epoch, kept[0].id)
+        places = [(found.epoch, found.step) for found in kept]
+    assert places == [(3, 30), (3, 20), (3, 0), (2, 0)]
+    store.report(claim, 4)
+    assert [(found.epoch, found.step) for found in store.jobs.checkpoints(TENANT, job_id)] == [(4, 0), (3, 0)]
+
+
 def test_success_makes_the_next_version_of_a_model(store: Store) -> None:
     versions = []
     for _ in range(2):

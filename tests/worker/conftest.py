@@ -63,15 +63,15 @@ class Plant:
         self.jobs = Jobs(self.database)
         self.models = Models(self.database, self.blobs)
         self.bell = Doorbell(broker_url)
-        self.dataset = self._add_rings()
+        self.dataset = self.add_rings()
 
-    def _add_rings(self, rows: int = 600) -> str:
+    def add_rings(self, rows: int = 600) -> str:
         draw = np.random.default_rng(7)
         labels = np.arange(rows) % 2
         angle, radius = draw.uniform(0, 2 * np.pi, rows), 1.0 + labels + draw.normal(0, 0.1, rows)
         x = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
         schema = DataSchema(rows=rows, input_shape=(2,), input_dtype="float64", target=ClassTarget(classes=(0, 1)))
-        folder = self.folder / "rings"
+        folder = self.folder / f"rings-{rows}"
         folder.mkdir()
         Dataset(schema, x, labels.astype(np.int32)).save(folder)
         return self.datasets.add(TENANT, "rings", folder, schema).id
@@ -88,7 +88,7 @@ class Plant:
             "epochs": 5,
         }
         spec = TrainingSpec.model_validate(body | changes)
-        estimate = check(spec, self.datasets.get(TENANT, self.dataset).schema, None)
+        estimate = check(spec, self.datasets.get(TENANT, spec.dataset).schema, None)
         job_id = self.jobs.submit(TENANT, spec, estimate).job.id
         if ring:
             self.bell.ring(job_id)
