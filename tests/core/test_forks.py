@@ -63,6 +63,17 @@ def test_schedule_and_early_stopping_begin_anew(classes, make_spec):
     assert forked[0].best
 
 
+def test_where_nothing_is_remembered_nothing_is_different(classes, make_spec):
+    """The rates of a schedule are those of the run's own steps, however many the optimizer had made before."""
+    data, plain = classes(rows=50), {"type": "sgd", "learning_rate": {"type": "cosine", "learning_rate": 0.5}}
+    (*_, last) = fit(make_spec(layers=STACK, optimizer=plain), data)
+    start = last.checkpoint()
+    specs = [make_spec(layers=STACK, optimizer=plain, **changes) for changes in (FORK, {"from_checkpoint": "ckpt_1"})]
+    forks = [list(fit(spec, data, start=start))[-1].checkpoint() for spec in specs]
+    for ours, theirs in zip(*map(weights, forks), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
 def test_updates_add_up_over_forks_of_forks(classes, make_spec):
     data = classes(rows=50)  # 4 steps an epoch, or 3 without those set aside
     checkpoint, spec = None, make_spec(optimizer=ADAM)
