@@ -103,6 +103,10 @@ peers: $(PEERS)/peers.stamp $(BUILT)/kernels.stamp  ## the same start gives the 
 bench-service: $(VENV)/dev.stamp  ## measure submit, events and job start; the last line is JSON
 	@$(BIN)/python benchmarks/service.py $(ARGS)
 
+.PHONY: bench-load
+bench-load: $(VENV)/dev.stamp  ## ask a server while every core trains; the last line is JSON: make bench-load ARGS="--seconds 20"
+	@$(BIN)/python benchmarks/load.py $(ARGS)
+
 .PHONY: literature
 literature: $(VENV)/default.stamp  ## repeat the literature's own experiments: make literature ARGS="--quick"
 	@$(BIN)/python -m benchmarks.literature $(ARGS)

@@ -38,11 +38,12 @@ class Connection:
         self.writer.close()
 
     async def ask(self, prepared: bytes) -> Answer:
-        """Send a request and read its whole answer, which must carry a content-length."""
+        """Send a request and read its whole answer, which must carry a content-length if it has a body."""
         began = time.perf_counter()
         self.writer.write(prepared)
         status, headers = await self._head()
-        body = await self.reader.readexactly(int(headers[b"content-length"]))
+        length = 0 if status == 204 else int(headers[b"content-length"])
+        body = await self.reader.readexactly(length)
         return Answer(status, body, time.perf_counter() - began)
 
     async def events(self, path: str) -> AsyncIterator[bytes]:

@@ -38,6 +38,8 @@ KEEPALIVE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+# A process that is frozen in the middle of a transaction loses its locks, or nobody could go on in its place.
+FROZEN_S = 10.0
 WAIT_S = 4.0  # how long a lock, a pool slot or a server is waited for before the caller hears 503
 
 
@@ -62,6 +64,7 @@ class Database:
         codec = {"json_serializer": _dumps, "json_deserializer": orjson.loads}
         if not self.is_sqlite:
             limits = f"-c lock_timeout={WAIT_S:.0f}s -c statement_timeout=20s -c timezone=UTC"
+            limits += f" -c idle_in_transaction_session_timeout={FROZEN_S:.0f}s"
             arguments = {"connect_timeout": int(WAIT_S), "options": limits, "prepare_threshold": 2, **KEEPALIVE}
             return create_engine(self.url, pool_pre_ping=True, connect_args=arguments, **pool, **codec)
         arguments = {"check_same_thread": False, "timeout": WAIT_S, "cached_statements": 256}

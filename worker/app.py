@@ -1,16 +1,22 @@
 """Celery's part of a worker: the bell is a task in a thread pool, whose threads supervise trainers."""
 
+import signal
 import threading
 from typing import Any
 
-from celery import Celery, signals
+import structlog
+from celery import Celery, bootsteps, signals
+from celery.worker import state
 
 from store.queue import TASK, celery_app
 from worker.crew import Crew
+from worker.drain import Drain
+
+log = structlog.get_logger(__name__)
 
 
-def make_app(broker_url: str, crew: Crew) -> Celery:
-    """The Celery application with its one task."""
+def make_app(broker_url: str, crew: Crew, hearing: threading.Event) -> Celery:
+    """The Celery application with its one task; `hearing` is set while bells can be heard."""
     app = celery_app(broker_url)
 
     @app.task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
@@ -18,23 +24,37 @@ def make_app(broker_url: str, crew: Crew) -> Celery:
         # The bell says that something waits. What is best to train next, the queue in the database knows.
         crew.work()
 
+    class Hearing(bootsteps.StartStopStep):  # type: ignore[misc]
+        """Notes when the queue of bells is listened to, and when the connection to it breaks."""
+
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, _consumer: object) -> None:
+            log.info("bell.heard")
+            hearing.set()
+
+        def stop(self, _consumer: object) -> None:
+            if hearing.is_set() and not crew.workshop.draining.is_set():
+                log.warning("bell.lost", hint="the queue is looked at in the database meanwhile")
+            hearing.clear()
+
+    app.steps["consumer"].add(Hearing)
     return app
 
 
-def run(app: Celery, concurrency: int, draining: threading.Event, log_level: str) -> None:
+def run(app: Celery, concurrency: int, drain: Drain, log_level: str) -> None:
     """Run Celery until SIGTERM; the trainings are asked to checkpoint and release as soon as it comes."""
 
-    asked = False
+    def stop(*_: Any) -> None:
+        drain.ask()
+        state.should_stop = 0  # seen before it connects to the broker
 
-    def drain(**_: Any) -> None:
-        # This runs inside a signal handler, which a second signal may interrupt: an Event is set once, or it would
-        # wait for itself.
-        nonlocal asked
-        if not asked:
-            asked = True
-            draining.set()
-
-    signals.worker_shutting_down.connect(drain, weak=False)
+    # Celery's own handlers take the place of these when it has started, and say so by a signal of its own.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    signals.worker_shutting_down.connect(drain.ask, weak=False)
+    if drain.asked:
+        return
     app.worker_main(
         [
             "worker",
@@ -46,3 +66,4 @@ def run(app: Celery, concurrency: int, draining: threading.Event, log_level: str
             "--without-heartbeat",
         ]
     )
+    drain.ask()  # it may have ended by itself

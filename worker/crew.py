@@ -1,6 +1,8 @@
 """The crew of a worker: up to `concurrency` trainings at a time, each taking the queue's best job until it is empty."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 import structlog
@@ -23,6 +25,7 @@ class Crew:
     owner: str
     slots: threading.BoundedSemaphore = field(init=False)
     rung: threading.Event = field(default_factory=threading.Event)
+    trainings: set[Training] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.slots = threading.BoundedSemaphore(self.workshop.settings.concurrency)
@@ -59,6 +62,21 @@ class Crew:
         threading.Thread(target=self.work, name="crew", daemon=True).start()
         return True
 
+    def rest(self, within_s: float) -> bool:
+        """Wait until nobody works here any more; False when that takes longer."""
+        end = time.monotonic() + within_s
+        return all(
+            self.slots.acquire(timeout=max(0.0, end - time.monotonic()))
+            for _ in range(self.workshop.settings.concurrency)
+        )
+
+    def release(self, within_s: float) -> bool:
+        """Release, as they were last stored, the jobs whose supervisors are not done; False when that takes longer."""
+        pool = ThreadPoolExecutor(self.workshop.settings.concurrency)
+        releases = [pool.submit(training.release) for training in tuple(self.trainings)]
+        done, late = wait(releases, within_s)
+        return not late and all(release.exception() is None for release in done)
+
     def _claim(self) -> Claim | None:
         while candidates := self.workshop.claims.queued(CANDIDATES):
             for job_id in candidates:
@@ -70,8 +88,10 @@ class Crew:
         """Train one job; True when the store was in the way."""
         job = log.bind(job=claim.job_id, attempt=claim.attempt)
         job.info("job.claimed", epoch=claim.checkpoints[0].epoch if claim.checkpoints else 0)
+        training = Training(self.workshop, claim)
+        self.trainings.add(training)
         try:
-            Training(self.workshop, claim).run()
+            training.run()
             job.info("job.left")
         except StaleAttempt as error:
             job.warning("job.taken", detail=str(error))
@@ -89,6 +109,8 @@ class Crew:
         except Exception as error:
             job.exception("job.error")
             self._hand_back(claim, f"the worker met an error: {type(error).__name__}")
+        finally:
+            self.trainings.discard(training)
         return False
 
     def _end(self, claim: Claim, move: str, data: dict[str, str]) -> None:

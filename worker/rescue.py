@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,19 +18,21 @@ COLLECT_S = 600.0
 
 @dataclass
 class Rounds:
-    """Runs every few seconds in any number of workers at once; doing it twice does no harm."""
+    """Runs every few seconds in any number of workers at once; doing it twice does no harm.
+
+    While no bell can be heard (`hears`), the queue is looked at more often, and for every job.
+    """
 
     crew: Crew
     watch: Watch
-    has_broker: bool
+    hears: Callable[[], bool]
     collected: float = field(default_factory=time.monotonic)
 
     def run(self, stop: threading.Event) -> None:
         """Make rounds until `stop` is set."""
         settings = self.crew.workshop.settings
-        every_s = settings.rescue_s if self.has_broker else min(settings.poll_s, settings.rescue_s)
         rescued = 0.0
-        while not stop.wait(every_s):
+        while not stop.wait(settings.rescue_s if self.hears() else min(settings.poll_s, settings.rescue_s)):
             try:
                 if time.monotonic() - rescued >= settings.rescue_s:
                     rescued = time.monotonic()
@@ -55,7 +58,7 @@ class Rounds:
 
     def _look_for_waiting_jobs(self) -> None:
         settings = self.crew.workshop.settings
-        overdue_s = settings.overdue_s if self.has_broker else 0.0
+        overdue_s = settings.overdue_s if self.hears() else 0.0
         waiting = self.crew.workshop.claims.queued(settings.concurrency, older_than_s=overdue_s)
         for _ in waiting:
             if self.crew.workshop.draining.is_set() or not self.crew.work_aside():

@@ -22,7 +22,7 @@ class WorkerSettings(BaseSettings):
     checkpoint_s: float = Field(60.0, gt=0, description="Training after which a checkpoint is kept, also in mid-epoch.")
     rescue_s: float = Field(5.0, gt=0, description="How often lost workers and waiting jobs are looked for.")
     overdue_s: float = Field(15.0, ge=0, description="How long a queued job waits for its bell before a worker looks.")
-    poll_s: float = Field(0.5, gt=0, description="How often the queue is looked at when there is no broker.")
+    poll_s: float = Field(0.5, gt=0, description="How often the queue is looked at while no bell can be heard.")
     blob_grace_s: float = Field(GRACE_S, ge=10, description="How long bytes that no row names are kept.")
     give_way: bool = Field(True, description="Trainers run under SCHED_IDLE, so that a server beside them stays quick.")
     alive_file: Path | None = Field(

@@ -46,9 +46,10 @@ def main(assignment: Assignment, pipe: Connection) -> None:
     giving_way.be_the_first_to_go()
     if assignment.give_way:
         giving_way.give_way()
-    # Ctrl-C reaches the whole process group; what stops a trainer is its supervisor alone.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Ctrl-C reaches the whole process group, a service manager's SIGTERM the whole tree; what stops a trainer is its
+    # supervisor alone.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     try:
         spec = TrainingSpec.model_validate_json(assignment.spec)
         with threadpool_limits(spec.threads):

@@ -6,6 +6,7 @@ This runs in a thread of the worker at normal priority, while another one keeps 
 import multiprocessing
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
@@ -19,7 +20,7 @@ from store.blobs import Blobs
 from store.checkpoints import NewCheckpoint
 from store.claims import Claim, Claims
 from store.datasets import Datasets
-from store.errors import BlobDamaged, Unavailable
+from store.errors import BlobDamaged, StaleAttempt, Unavailable
 from store.queue import Doorbell
 from worker import trainer
 from worker.lease import Lease, TrainerLost
@@ -66,6 +67,9 @@ class Training:
         with self.lease:
             assignment = self._assignment()
             self.lease.check()
+            if self.workshop.draining.is_set():
+                self.release()
+                return
             ours, theirs = multiprocessing.Pipe()
             process = self.workshop.trainers.Process(target=trainer.main, args=(assignment, theirs), daemon=True)
             process.start()
@@ -79,6 +83,12 @@ class Training:
                 process.join()
                 process.close()
                 ours.close()
+
+    def release(self) -> None:
+        """Hand the job back as it was last stored, from any thread; whoever tends it here is fenced off by that."""
+        with suppress(StaleAttempt):
+            self._persist(lambda: self.claims.end(self.claim, "release"))
+            self.workshop.bell.ring(self.claim.job_id)
 
     def _assignment(self) -> trainer.Assignment:
         claim, datasets = self.claim, self.workshop.datasets

@@ -11,8 +11,9 @@ import tempfile
 import threading
 import time
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from multiprocessing.util import Finalize
-from typing import Any
+from pathlib import Path
 
 import structlog
 
@@ -29,13 +30,13 @@ from store.rescue import Watch
 from store.settings import StoreSettings
 from worker import app
 from worker.crew import Crew
+from worker.drain import Drain
 from worker.rescue import Rounds
 from worker.settings import WorkerSettings
 from worker.training import Workshop
 
 log = structlog.get_logger(__name__)
 LONGEST_FOLDER = 40  # characters
-RELEASE_S = 10.0  # a drain ends after so long, whatever a trainer does; rescue takes what is left
 
 
 def run_worker() -> int:
@@ -50,34 +51,46 @@ def run_worker() -> int:
     except Unavailable as error:
         log.error("database.unavailable", detail=error.reason)
         return 1
-    _keep_sockets_in_a_short_folder()
-    _work(settings, places, database)
+    _work(settings, places, database, _short_folder())
     database.dispose()
     log.info("worker.stopped")
     return 0
 
 
-def _keep_sockets_in_a_short_folder() -> None:
-    """The kernel limits a socket's path to about a hundred characters, which a long TMPDIR exceeds."""
+def _short_folder() -> Path:
+    """A folder for temporary files: the kernel limits a socket's path to 100 characters; a long TMPDIR exceeds it."""
     too_long = len(tempfile.gettempdir()) > LONGEST_FOLDER and os.access("/tmp", os.W_OK)  # noqa: S108
     folder = tempfile.mkdtemp(prefix="nudge-", dir="/tmp" if too_long else None)  # noqa: S108
     tempfile.tempdir = folder
     # Removed last of all, behind what multiprocessing itself keeps in it.
     Finalize(None, shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, exitpriority=-200)
+    return Path(folder)
 
 
-def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -> None:
+def _warm_parent() -> ForkServerContext:
+    """The parent of all trainers, warm before the first job comes.
+
+    A signal that reaches the whole tree, as a service manager sends it, is left to the worker: it ignores SIGTERM.
+    """
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     trainers = multiprocessing.get_context("forkserver")
     trainers.set_forkserver_preload(["worker.trainer"])
-    forkserver.ensure_running()  # warm before the first job comes
+    forkserver.ensure_running()
+    signal.signal(signal.SIGTERM, before)
+    return trainers
+
+
+def _work(settings: WorkerSettings, places: StoreSettings, database: Database, folder: Path) -> None:
+    trainers = _warm_parent()
     kernels = find_kernels()
     draining, blobs = threading.Event(), Blobs(database, places.blobs, places.cache)
     bell = Doorbell(places.broker_url)
     workshop = Workshop(Claims(database), Datasets(database, blobs), blobs, settings, trainers, draining, bell)
     crew = Crew(workshop, owner=f"{socket.gethostname()}-{os.getpid()}")
-    rounds = Rounds(
-        crew, Watch(workshop.claims, settings.lease_s, every_s=settings.rescue_s), has_broker=bool(places.broker_url)
-    )
+    drain, hearing = Drain(crew, folder), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, drain.ask)
+    rounds = Rounds(crew, Watch(workshop.claims, settings.lease_s, every_s=settings.rescue_s), hearing.is_set)
     thread = threading.Thread(target=rounds.run, args=(draining,), name="rounds", daemon=True)
     thread.start()
     log.info(
@@ -88,11 +101,10 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database) -
         kernels=kernels,
     )
     if places.broker_url:
-        app.run(app.make_app(places.broker_url, crew), settings.concurrency, draining, settings.log_level)
-    else:
-        _wait_for_signal()
-    draining.set()
-    _wait_for_crew(crew)
+        app.run(app.make_app(places.broker_url, crew, hearing), settings.concurrency, drain, settings.log_level)
+    while not draining.is_set():
+        time.sleep(0.1)
+    drain.wait()
     bell.close()
 
 
@@ -106,26 +118,6 @@ def find_kernels() -> str:
             log.warning("kernels.not_compiled", detail=str(error))
             return "none compiled; NumPy computes, slower"
     return build.summary()
-
-
-def _wait_for_signal() -> None:
-    asked = False
-
-    def drain(_number: int, _frame: Any) -> None:
-        nonlocal asked
-        asked = True  # no more than that: a handler must not wait for a lock that it interrupted
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, drain)
-    while not asked:
-        time.sleep(0.1)
-
-
-def _wait_for_crew(crew: Crew) -> None:
-    """Give every training its moment to checkpoint and release."""
-    for _ in range(crew.workshop.settings.concurrency):
-        if not crew.slots.acquire(timeout=RELEASE_S):
-            return
 
 
 def _configure_log(level: str) -> None:

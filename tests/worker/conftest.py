@@ -198,17 +198,21 @@ class Outcome:
     metrics: list[dict[str, object]]
 
 
-@pytest.fixture(scope="session")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """What the `LONG` job comes to when nothing disturbs it."""
-    folder = tmp_path_factory.mktemp("calm")
+def undisturbed(folder: Path, spec: dict[str, object]) -> Outcome:
+    """What a job comes to when nothing disturbs it."""
     opened = Plant(f"sqlite:///{folder / 'nudge.db'}", "", folder)
     with opened.worker():
-        job = opened.wait_over(opened.submit(**LONG))
+        job = opened.wait_over(opened.submit(**spec))
     assert (job.status, job.attempt) == ("succeeded", 1)
     outcome = Outcome(opened.digest(job.id), opened.metrics(job.id))
     opened.close()
     return outcome
+
+
+@pytest.fixture(scope="session")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What the `LONG` job comes to when nothing disturbs it."""
+    return undisturbed(tmp_path_factory.mktemp("calm"), LONG)
 
 
 @pytest.fixture
