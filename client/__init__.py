@@ -19,6 +19,7 @@ from client.events import Event
 from client.jobs import Job
 from client.models import Model
 from client.schemas import (
+    BulkCancel,
     CheckpointRecord,
     Dataset,
     Epoch,
@@ -33,6 +34,7 @@ from client.schemas import (
 )
 
 __all__ = [
+    "BulkCancel",
     "CheckpointRecord",
     "Client",
     "Dataset",

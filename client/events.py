@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -14,6 +15,23 @@ from client.transport import Transport, problem
 
 LAST = frozenset({"succeeded", "failed", "cancelled"})
 """A stream of events ends after one of these."""
+
+STORY = (
+    "queued",
+    "started",
+    "cancel_requested",
+    "pause_requested",
+    "fingerprint_changed",
+    "rescued",
+    "released",
+    "paused",
+    "resumed",
+    "retried",
+    "succeeded",
+    "failed",
+    "cancelled",
+)
+"""What tells a job's story: every type of event but epochs and checkpoints."""
 
 BUSY = frozenset({429, 502, 503, 504})
 PATIENCE_S = 60.0
@@ -29,6 +47,17 @@ class Event:
     number: int
     type: str
     data: dict[str, Any]
+
+    @property
+    def message(self) -> str:
+        """What happened, in plain words."""
+        return str(self.data.get("message", self.type))
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it happened."""
+        moment = self.data.get("created_at")
+        return datetime.fromisoformat(moment) if moment is not None else None
 
     @property
     def last(self) -> bool:
@@ -77,6 +106,23 @@ def follow(transport: Transport, job: str, after: int = 0) -> Iterator[Event]:
                 raise failure
         time.sleep(pause if failure is None or failure.retry_after is None else failure.retry_after)
         pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+def listed(transport: Transport, job: str, types: Sequence[str], after: int = 0) -> Iterator[Event]:
+    """The events of some types so far, after number `after`."""
+    cursor: str | None = str(after)
+    while cursor is not None:
+        answer = transport.get(
+            f"/v1/jobs/{job}/events",
+            headers={"Accept": "application/json"},
+            type=list(types),
+            after=cursor,
+            limit=1000,
+        ).json()
+        for row in answer["data"]:
+            told = {name: row[name] for name in ("message", "created_at") if name in row}
+            yield Event(row["number"], row["type"], {**row["data"], **told})
+        cursor = answer["next_cursor"]
 
 
 def _stream(transport: Transport, job: str, number: int) -> Iterator[Event]:

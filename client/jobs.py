@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from client.errors import JobError
-from client.events import Event, follow
+from client.events import STORY, Event, follow, listed
 from client.models import Model, Models
-from client.schemas import CheckpointRecord, Epoch, Estimate, JobRecord, Page, Predictions
+from client.schemas import BulkCancel, CheckpointRecord, Epoch, Estimate, JobRecord, Page, Predictions
 from client.specs import Spec, complete
 from client.transport import Transport, new_key
 
@@ -63,6 +63,10 @@ class Job:
 
     def __iter__(self) -> Iterator[Event]:
         return self.events()
+
+    def story(self) -> list[Event]:
+        """What happened so far, without epochs and checkpoints; the `message` of each event says it in plain words."""
+        return list(listed(self._transport, self.id, STORY))
 
     def epochs(self) -> Iterator[Epoch]:
         """The metrics of each epoch, from the first on, each as soon as it is known."""
@@ -169,3 +173,8 @@ class Jobs:
         """Some of the jobs, newest first."""
         answer = self._transport.get("/v1/jobs", status=status, name=name, limit=limit, cursor=cursor)
         return Page[JobRecord].model_validate_json(answer.content)
+
+    def cancel_all(self, *, status: str | None = None, name: str | None = None) -> BulkCancel:
+        """Stop all jobs of a status, a name, or both, that are not over; says how many those are."""
+        answer = self._transport.post("/v1/jobs/cancel", params={"status": status, "name": name}, again=True)
+        return BulkCancel.model_validate_json(answer.content)

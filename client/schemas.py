@@ -96,6 +96,10 @@ class JobRecord(Record):
     spec: dict[str, Any]
     estimate: Estimate
     attempt: int = 0
+    priority: int = 0
+    queue_position: int | None = None  # while it waits: 1 is the next to be taken
+    cancel_requested: bool = False
+    pause_requested: bool = False
     progress: Progress
     metrics: Metrics | None = None
     checkpoint: str | None = None
@@ -110,11 +114,20 @@ class JobRecord(Record):
         return self.status in {"succeeded", "failed", "cancelled"}
 
 
+class BulkCancel(Record):
+    """How many jobs a bulk cancel reached: `cancelled` at once, and running ones that are asked to stop."""
+
+    cancelled: int
+    requested: int
+
+
 class CheckpointRecord(Record):
-    """A kept state of a training run; its content is a safetensors file."""
+    """A kept state of a training run, after `epoch` whole epochs and `step` batches of the next; its content is a
+    safetensors file."""
 
     id: str
     epoch: int
+    step: int = 0
     digest: str
     metrics: dict[str, Any] | None = None
 

@@ -10,6 +10,7 @@ from fastapi.middleware import Middleware
 from prometheus_client import CollectorRegistry, Gauge
 
 from service import (
+    bulk_cancel,
     checkpoints,
     datasets,
     events,
@@ -29,7 +30,7 @@ from service.settings import ServiceSettings
 from store.settings import StoreSettings
 
 # The hot ones first: routes are tried in order.
-ROUTERS = (predictions, jobs, events, checkpoints, receipts, datasets, models, health)
+ROUTERS = (predictions, jobs, bulk_cancel, events, checkpoints, receipts, datasets, models, health)
 
 
 def create_app(settings: ServiceSettings | None = None, store: StoreSettings | None = None) -> FastAPI:

@@ -18,6 +18,7 @@ from service.lanes import Busy
 from store.errors import NotFound, Unavailable
 from store.lifecycle import FINAL_EVENTS
 from store.records import Event, JobRecord
+from store.story import tell
 
 logger = logging.getLogger("nudge.service")
 
@@ -39,8 +40,8 @@ class Source(Protocol):
 
 
 def event_data(event: Event) -> dict[str, Any]:
-    """What an event says, with the moment it was written."""
-    return {**event.data, "created_at": event.created_at}
+    """What an event says, in numbers and in words, with the moment it was written."""
+    return {**event.data, "message": tell(event.type, event.data), "created_at": event.created_at}
 
 
 def encode(event: Event) -> bytes:

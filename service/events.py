@@ -12,16 +12,21 @@ from starlette.responses import Response, StreamingResponse
 from service.answers import JSON, Listing, answer, preferred
 from service.dependencies import LARGEST_EVENT, BadHeader, JobId, Opened, Tenant
 from service.openapi import reference, refuses
+from service.parameters import BadParameter
 from store.errors import NotFound
+from store.lifecycle import EVENTS
 from store.records import Event
+from store.story import tell
 
 router = APIRouter(tags=["jobs"])
 EVENT_STREAM = "text/event-stream"
 CSV = "text/csv"
 
 STREAM_EXAMPLE = (
-    'id: 1\nevent: queued\ndata: {"name":"digits","created_at":"2026-11-22T07:00:00.000000Z"}\n\n'
-    'id: 2\nevent: started\ndata: {"worker":"w1","created_at":"2026-11-22T07:00:00.100000Z"}\n\n'
+    'id: 1\nevent: queued\ndata: {"name":"digits","message":"accepted; waits for a worker",'
+    '"created_at":"2026-11-22T07:00:00.000000Z"}\n\n'
+    'id: 2\nevent: started\ndata: {"worker":"w1","attempt":1,"after_s":0.1,'
+    '"message":"taken by w1 after 0.1 s; starts from the beginning","created_at":"2026-11-22T07:00:00.100000Z"}\n\n'
 )
 
 
@@ -31,12 +36,22 @@ class EventView(BaseModel):
     number: int = Field(description="Counts from 1 without gaps.")
     type: str = Field(examples=["epoch"])
     data: dict[str, Any]
+    message: str = Field(
+        description="What happened, in plain words.",
+        examples=["worker lost at epoch 12; taken over after 31 s from the checkpoint of epoch 11 by node-4-17"],
+    )
     created_at: datetime
 
     @classmethod
     def of(cls, event: Event) -> "EventView":
         """The view of an event."""
-        return cls(number=event.number, type=event.type, data=event.data, created_at=event.created_at)
+        return cls(
+            number=event.number,
+            type=event.type,
+            data=event.data,
+            message=tell(event.type, event.data),
+            created_at=event.created_at,
+        )
 
 
 class MetricRow(BaseModel):
@@ -84,11 +99,21 @@ async def get_events(
     job_id: JobId,
     after: Annotated[int, Query(ge=0, le=LARGEST_EVENT, description="Only events behind this number.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="Of the list; a stream has no limit.")] = 200,
+    types: Annotated[
+        list[str],
+        Query(
+            alias="type",
+            description="Of the list: only events of this type, or of these when it comes several times.",
+            json_schema_extra={"items": {"type": "string", "enum": sorted(EVENTS)}},
+        ),
+    ] = [],  # noqa: B006 (FastAPI copies it)
 ) -> Response:
     """`Last-Event-ID` goes before `after`, so that a client that reconnects goes on where it was."""
     after = _last_event_id(request, after)
-    if preferred(request, EVENT_STREAM, JSON) == JSON:
-        events = await services.call(services.jobs.events, tenant, job_id, after, limit + 1)
+    as_list = preferred(request, EVENT_STREAM, JSON) == JSON
+    _check_types(types, as_list)
+    if as_list:
+        events = await services.call(services.jobs.events, tenant, job_id, after, limit + 1, types)
         more = len(events) > limit
         cursor = str(events[limit - 1].number) if more else None
         views = [EventView.of(event) for event in events[:limit]]
@@ -96,6 +121,14 @@ async def get_events(
     job = await services.call(services.jobs.get, tenant, job_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(services.broadcast.stream(job, after), media_type=EVENT_STREAM, headers=headers)
+
+
+def _check_types(types: list[str], as_list: bool) -> None:
+    if types and not as_list:
+        raise BadParameter("type", "Only the list can be of some types: ask for it with `Accept: application/json`.")
+    for kind in types:
+        if kind not in EVENTS:
+            raise BadParameter("type", f"There is no event of type {kind[:80]!r}; known are {', '.join(EVENTS)}.")
 
 
 def _last_event_id(request: Request, after: int) -> int:

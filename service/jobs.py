@@ -13,7 +13,7 @@ from core.estimate import Estimate
 from core.spec import SpecError
 from core.training_spec import TrainingSpec
 from service.admission import TooMuchMemory
-from service.answers import Listing, answer, conditional, etag_of, matches
+from service.answers import Listing, answer, conditional, etag_of
 from service.dependencies import (
     BadHeader,
     Cursor,
@@ -28,6 +28,7 @@ from service.openapi import JSON_BODY, document_body, refuses
 from service.references import references
 from store.errors import BadCursor, IllegalMove, KeyInProgress, KeyReused, NotFound
 from store.lifecycle import Status
+from store.line import COUNTED
 from store.records import JobRecord
 from store.submissions import Idempotency, NewJob, Submission
 
@@ -81,6 +82,10 @@ class JobView(BaseModel):
     )
     bit_exact_reason: str | None = Field(description="Why they are not.")
     priority: int
+    queue_position: int | None = Field(
+        description="While the job waits: its place in the order in which workers take jobs, 1 being the next. Counted "
+        f"up to {COUNTED}; {COUNTED + 1} says that {COUNTED} or more go before."
+    )
     progress: ProgressView
     metrics: dict[str, Any] | None = Field(description="Metrics of the last finished epoch.")
     checkpoint: str | None = Field(description="The newest checkpoint.")
@@ -108,6 +113,7 @@ class JobView(BaseModel):
             bit_exact=record.bit_exact,
             bit_exact_reason=record.bit_exact_reason,
             priority=record.priority,
+            queue_position=record.queue_position,
             progress=ProgressView(
                 epoch=record.epoch,
                 epochs=record.epochs,
@@ -228,13 +234,18 @@ async def get_job(
     if wait and not record.over and not _knows_another_state(request, record):
         await services.broadcast.wait(record, wait)
         record = await services.call(services.jobs.get, tenant, job_id)
-    return conditional(request, JobView.of(record))
+    view = JobView.of(record)
+    return conditional(request, view, f'"{_state(view)}-{view.queue_position or 0}"')
+
+
+def _state(view: JobView) -> str:
+    """A digest of all but the place in the line. That moves with other jobs: who waits for this one, waits on."""
+    return etag_of(view.model_copy(update={"queue_position": None}).model_dump_json().encode()).strip('"')
 
 
 def _knows_another_state(request: Request, record: JobRecord) -> bool:
-    if "if-none-match" not in request.headers:
-        return False
-    return not matches(request, etag_of(JobView.of(record).model_dump_json().encode()))
+    known = request.headers.get("if-none-match")
+    return known is not None and known.strip() != "*" and _state(JobView.of(record)) not in known
 
 
 @router.delete("/v1/jobs/{job_id}", status_code=204, summary="Delete a job", responses=refuses(NotFound, IllegalMove))

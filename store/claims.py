@@ -16,15 +16,16 @@ from sqlalchemy.exc import IntegrityError
 from core.checkpoint import FORMAT
 from core.fingerprint import Fingerprint, differences
 from core.training_spec import TrainingSpec
-from store import clock, tables
+from store import clock, starts, tables
 from store.checkpoints import NewCheckpoint, add_checkpoints, forget_old_checkpoints
 from store.database import Database
 from store.errors import StaleAttempt, Unavailable
 from store.lifecycle import Status
+from store.line import ORDER, WAITS
 from store.model_versions import insert_model
 from store.moves import move, record_events
 from store.plain import plain, plain_values
-from store.records import CheckpointRecord, JobRecord, checkpoint_record, job_record
+from store.records import CheckpointRecord, JobRecord, job_record
 
 job, checkpoint, metric = tables.job, tables.checkpoint, tables.metric
 
@@ -90,9 +91,8 @@ class Claims:
         self.database = database
 
     def queued(self, limit: int, older_than_s: float = 0.0) -> list[str]:
-        """Jobs that wait for a worker: highest priority first, then longest waiting."""
-        query = select(job.c.id, job.c.queued_at).where(job.c.status == str(Status.QUEUED), READABLE)
-        query = query.order_by(job.c.priority.desc(), job.c.queued_at).limit(limit)
+        """Jobs that wait for a worker, in the order of the line."""
+        query = select(job.c.id, job.c.queued_at).where(WAITS, READABLE).order_by(*ORDER).limit(limit)
         now = clock.now()
         with self.database.reading() as connection:
             # A clock set back makes a job look queued in the future: abs() lets it be found all the same.
@@ -117,7 +117,11 @@ class Claims:
             "status_reason": None,
         }
         with self.database.transaction() as connection:
-            row = move(connection, "start", job_id, guard=[READABLE], values=values, data={"worker": owner})
+            start = starts.look(connection, job_id, now)
+            if start is None:
+                return None
+            guard, data = [READABLE, start.unchanged], {"worker": owner, **start.data}
+            row = move(connection, "start", job_id, guard=guard, values=values, data=data)
             if row is None:
                 return None
             try:
@@ -127,9 +131,6 @@ class Claims:
                 data = {"reason": "bad_spec", "detail": reason}
                 move(connection, "fail", job_id, values={"status_reason": reason}, data=data)
                 return None
-            query = select(checkpoint).where(checkpoint.c.job_id == job_id)
-            query = query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc(), checkpoint.c.id.desc())
-            checkpoints = tuple(checkpoint_record(found) for found in connection.execute(query))
         return Claim(
             row.id,
             row.tenant_id,
@@ -137,7 +138,7 @@ class Claims:
             spec,
             row.validation_dataset_id,
             row.start_blob,
-            checkpoints,
+            start.checkpoints,
             row.runtime_s,
         )
 
@@ -288,10 +289,13 @@ class Claims:
                 name = "cancel"
             return job_record(move(connection, name, claim.job_id, values=values, data=plain_values(data or {})))
 
-    def hand_back(self, job_id: str, attempt: int, heartbeat: int | None, detail: str) -> JobRecord | None:
+    def hand_back(
+        self, job_id: str, attempt: int, heartbeat: int | None, detail: str, silence_s: float = 0.0
+    ) -> JobRecord | None:
         """Take a job from an owner that is lost: queued again, or failed after its last attempt.
 
-        With `heartbeat`, only if the owner gave no sign of life since that count. None when it did.
+        With `heartbeat`, only if the owner gave no sign of life since that count, for `silence_s` seconds. None when it
+        did.
         """
         fence = [job.c.attempt == attempt]
         if heartbeat is not None:
@@ -302,7 +306,13 @@ class Claims:
             if row is None:
                 return None
             attempts = _attempts(row.spec)
-            data = {"attempt": attempt, "epoch": row.epoch, "detail": detail}
+            data = {
+                "attempt": attempt,
+                "attempts": attempts,
+                "worker": row.owner,
+                "detail": detail,
+                "silence_s": round(silence_s, 3),
+            }
             if row.cancel_requested or row.pause_requested:
                 name, values = ("cancel" if row.cancel_requested else "pause"), {}
             elif row.fruitless_attempts >= attempts:

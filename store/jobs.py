@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from core.estimate import Estimate
@@ -12,10 +12,12 @@ from core.training_spec import TrainingSpec
 from store import tables
 from store.database import Database
 from store.errors import IllegalMove, KeyInProgress, KeyReused, NotFound, StoreError, Unavailable
-from store.lifecycle import OVER, Status
-from store.moves import move, notice
+from store.lifecycle import OVER, TRANSITIONS
+from store.line import placed
+from store.moves import move
 from store.pages import Page, read_page
 from store.records import CheckpointRecord, Event, JobRecord, checkpoint_record, event_record, job_record
+from store.stops import Cancelled, cancel_some, stop
 from store.submissions import Idempotency, NewJob, Submission, submit_group
 
 job = tables.job
@@ -77,54 +79,53 @@ class Jobs:
             row = connection.execute(
                 query.where(keys.c.tenant_id == tenant, keys.c.key == idempotency.key)
             ).one_or_none()
-        if row is None:
-            return None
-        if row.first_fingerprint != idempotency.fingerprint:
-            raise KeyReused
-        return Submission(job_record(row), replayed=True)
+            if row is None:
+                return None
+            if row.first_fingerprint != idempotency.fingerprint:
+                raise KeyReused
+            return Submission(_placed(connection, row), replayed=True)
 
     def get(self, tenant: str, job_id: str) -> JobRecord:
         """One job; raises NotFound."""
         with self.database.reading() as connection:
-            return job_record(self._row(connection, tenant, job_id))
+            return _placed(connection, self._row(connection, tenant, job_id))
 
     def page(
         self, tenant: str, limit: int, cursor: str | None, status: str | None = None, name: str | None = None
     ) -> Page[JobRecord]:
         """A page of jobs, newest first."""
-        query = select(job).where(job.c.tenant_id == tenant)
-        if status is not None:
-            query = query.where(job.c.status == status)
-        if name is not None:
-            query = query.where(job.c.name == name)
+        query = select(job).where(*_chosen(tenant, status, name))
         with self.database.reading() as connection:
             rows, following = read_page(connection, query, job.c.created_at, job.c.id, limit, cursor)
-        return Page([job_record(row) for row in rows], following)
+            return Page(placed(connection, [job_record(row) for row in rows]), following)
 
     def cancel(self, tenant: str, job_id: str) -> JobRecord:
         """Stop a job for good: at once where nobody trains it, else as a request that its worker obeys."""
-        return self._stop(tenant, job_id, "cancel", [Status.QUEUED, Status.PAUSED])
+        return self._stop(tenant, job_id, "cancel")
+
+    def cancel_some(
+        self, tenant: str, status: str | None, name: str | None, after: str = "", last: str | None = None
+    ) -> Cancelled:
+        """Cancel a few of the tenant's jobs of a status, a name, or both; what is over is left alone.
+
+        Whoever calls this in turns, each with what the turn before gave as `more`, gets through all that there were at
+        the first one, and lets others write in between.
+        """
+        with self.database.transaction() as connection:
+            return cancel_some(connection, _chosen(tenant, status, name), after, last)
 
     def pause(self, tenant: str, job_id: str) -> JobRecord:
         """Stop a job until it is resumed; its worker keeps a checkpoint first."""
-        return self._stop(tenant, job_id, "pause", [Status.QUEUED])
+        return self._stop(tenant, job_id, "pause")
 
-    def _stop(self, tenant: str, job_id: str, name: str, idle: Sequence[Status]) -> JobRecord:
-        requested = job.c.cancel_requested if name == "cancel" else job.c.pause_requested
+    def _stop(self, tenant: str, job_id: str, name: str) -> JobRecord:
         with self.database.transaction() as connection:
             row = self._row(connection, tenant, job_id, lock=True)
-            if row.status in idle:
-                return job_record(move(connection, name, job_id))
-            if row.status != Status.RUNNING or (name == "pause" and row.cancel_requested):
-                raise IllegalMove(name, "being cancelled" if row.status == Status.RUNNING else row.status)
-            changed = notice(
-                connection,
-                f"{name}_requested",
-                job_id,
-                guard=[requested.is_(False)],
-                values={requested.name: True},
-            )
-            return job_record(changed if changed is not None else row)
+            if row.status not in TRANSITIONS[name].sources:
+                raise IllegalMove(name, row.status)
+            if name == "pause" and row.cancel_requested:
+                raise IllegalMove(name, "being cancelled")
+            return job_record(stop(connection, row, name))
 
     def resume(self, tenant: str, job_id: str) -> JobRecord:
         """Queue a paused job again; it goes on from its last checkpoint."""
@@ -142,7 +143,7 @@ class Jobs:
             changed = move(connection, name, job_id, values=values)
             if changed is None:
                 raise IllegalMove(name, row.status)
-            return job_record(changed)
+            return _placed(connection, changed)
 
     def delete(self, tenant: str, job_id: str) -> None:
         """Delete a job that is over, with its events, metrics and checkpoints; its models stay."""
@@ -160,12 +161,16 @@ class Jobs:
             query = select(table.c.epoch, table.c.measurements).where(table.c.job_id == job_id).order_by(table.c.epoch)
             return [{"epoch": epoch, **values} for epoch, values in connection.execute(query)]
 
-    def events(self, tenant: str, job_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
-        """The events behind number `after`, in order."""
+    def events(
+        self, tenant: str, job_id: str, after: int = 0, limit: int = 1000, types: Sequence[str] = ()
+    ) -> list[Event]:
+        """The events behind number `after`, in order; with `types` only those."""
         table = tables.event
         with self.database.reading() as connection:
             self._row(connection, tenant, job_id)
             query = select(table).where(table.c.job_id == job_id, table.c.number > after)
+            if types:
+                query = query.where(table.c.type.in_(types))
             return [event_record(row) for row in connection.execute(query.order_by(table.c.number).limit(limit))]
 
     def positions(self, job_ids: Sequence[str]) -> dict[str, int]:
@@ -203,3 +208,14 @@ class Jobs:
         if row is None:
             raise NotFound("job", job_id)
         return row
+
+
+def _placed(connection: Connection, row: Any) -> JobRecord:
+    [record] = placed(connection, [job_record(row)])
+    return record
+
+
+def _chosen(tenant: str, status: str | None, name: str | None) -> list[ColumnElement[bool]]:
+    """The tenant's jobs of a status, a name, or both."""
+    asked = [(job.c.status, status), (job.c.name, name)]
+    return [job.c.tenant_id == tenant, *(column == value for column, value in asked if value is not None)]

@@ -80,3 +80,9 @@ NOTICES: dict[str, str] = {
     "pause_requested": "The running job was asked to pause.",
     "fingerprint_changed": "Something else computes it from here on, so that its bits are no longer promised.",
 }
+
+# Every type of event, with what it says.
+EVENTS: dict[str, str] = {
+    **NOTICES,
+    **{transition.event: transition.meaning for transition in TRANSITIONS.values()},
+}

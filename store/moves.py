@@ -28,7 +28,7 @@ def move(
 ) -> Any | None:
     """Make the move `name` of TRANSITIONS if the job's status and `guard` allow it.
 
-    Gives the job's row after the move, or None when nothing was changed.
+    Gives the job's row after the move, or None when nothing was changed. The event holds `data`, and how far it came.
     """
     transition = TRANSITIONS[name]
     now = clock.now()
@@ -53,7 +53,9 @@ def move(
     )
     row = connection.execute(statement).one_or_none()
     if row is not None:
-        record_events(connection, row.tenant_id, job_id, row.last_event, [(transition.event, dict(data or {}))], now)
+        place = {"epoch": row.epoch, "epochs": row.epochs, "checkpoint": row.checkpoint_id}
+        told = (transition.event, place | dict(data or {}))
+        record_events(connection, row.tenant_id, job_id, row.last_event, [told], now)
     return row
 
 

@@ -41,8 +41,10 @@ class JobRecord:
     best_checkpoint_id: str | None
     model_id: str | None
     created_at: datetime
+    queued_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    queue_position: int | None = None  # 1 is the next to be taken; set where an owner asks, null unless queued
 
     @property
     def over(self) -> bool:

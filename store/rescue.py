@@ -61,10 +61,11 @@ class Watch:
             elif now - last.since < self.lease_s:
                 seen[job_id] = last
             else:
-                silence = f"the worker gave no sign of life for {now - last.since:.0f} s"
+                silence_s = now - last.since
+                detail = f"the worker gave no sign of life for {silence_s:.0f} s"
                 seen[job_id] = last
                 try:
-                    if record := self.claims.hand_back(job_id, attempt, heartbeat, silence):
+                    if record := self.claims.hand_back(job_id, attempt, heartbeat, detail, silence_s):
                         rescued.append(record)
                 except Unavailable:
                     raise

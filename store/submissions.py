@@ -5,7 +5,7 @@ one statement for each table. So a refused job does not touch the others, and a 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from sqlalchemy import Column, Connection, Select, bindparam, insert, select
@@ -16,6 +16,7 @@ from store import clock, tables
 from store.errors import KeyReused, NotFound, StoreError
 from store.ids import PREFIXES, new_id
 from store.lifecycle import Status
+from store.line import placed
 from store.records import JobRecord, job_record
 
 job, keys, dataset, checkpoint = tables.job, tables.idempotency, tables.dataset, tables.checkpoint
@@ -61,7 +62,7 @@ DATASETS = _among(select(), dataset.c.tenant_id, dataset.c.id)
 CHECKPOINTS = _among(select(checkpoint.c.blob), checkpoint.c.tenant_id, checkpoint.c.id)
 INSERT_JOBS, INSERT_EVENTS, INSERT_KEYS = insert(job), insert(tables.event), insert(keys)
 NOTHING_YET = {column.name: None for column in job.columns if column.nullable}
-RECORDED = [field.name for field in fields(JobRecord)]
+RECORDED = [field.name for field in fields(JobRecord) if field.name in job.columns]
 
 
 def submit_group(connection: Connection, group: Sequence[NewJob]) -> list[Submission | StoreError]:
@@ -78,7 +79,8 @@ def submit_group(connection: Connection, group: Sequence[NewJob]) -> list[Submis
         except (KeyReused, NotFound) as error:
             outcomes.append(error)
     draft.write(connection)
-    return outcomes
+    told = iter(placed(connection, [outcome.job for outcome in outcomes if isinstance(outcome, Submission)]))
+    return [replace(outcome, job=next(told)) if isinstance(outcome, Submission) else outcome for outcome in outcomes]
 
 
 class _Draft:

@@ -228,8 +228,8 @@ job = Table(
     JobColumns,
     Index(None, "tenant_id", "created_at", "id"),
     Index(None, "tenant_id", "name", "created_at", "id"),
-    Index(None, "status", "priority", "queued_at"),
 )
+Index("ix_job_line", job.c.status, job.c.priority.desc(), job.c.queued_at, job.c.id)
 event = Table("event", metadata, EventColumns)
 metric = Table("metric", metadata, MetricColumns)
 checkpoint = Table("checkpoint", metadata, CheckpointColumns)

@@ -1,14 +1,19 @@
 """`nudge jobs`."""
 
 import json
+from datetime import UTC
 
 import click
+from rich.text import Text
 
 from client.commands.watching import watch as watch_job
-from client.display import line_of, number, percent, said
+from client.display import number, percent, said
+from client.events import Event
 from client.jobs import Job
 from client.schemas import JobRecord
 from client.terminal import Terminal, connected, pass_terminal
+
+LATEST = 20  # events of a story that are shown
 
 
 @click.group(invoke_without_command=True)
@@ -31,7 +36,7 @@ def list_(terminal: Terminal, status: str | None, name: str | None, limit: int) 
     if terminal.json:
         terminal.document([record.to_json() for record in page.data])
     else:
-        terminal.table(("id", "name", "status", "epoch", "loss"), (_row(record) for record in page.data))
+        terminal.table(("id", "name", "status", "place", "epoch", "loss"), (_row(record) for record in page.data))
 
 
 @jobs.command()
@@ -39,8 +44,9 @@ def list_(terminal: Terminal, status: str | None, name: str | None, limit: int) 
 @connected
 @pass_terminal
 def show(terminal: Terminal, job: str) -> None:
-    """Show how a job stands."""
-    record = terminal.client().jobs.get(job).record
+    """Show how a job stands, and what happened to it."""
+    found = terminal.client().jobs.get(job)
+    record = found.record
     if terminal.json:
         terminal.document(record.to_json())
         return
@@ -49,8 +55,11 @@ def show(terminal: Terminal, job: str) -> None:
         {
             "id": record.id,
             "name": record.name,
-            "status": record.status,
+            "status": _status(record),
             "reason": record.status_reason,
+            "place": record.queue_position and f"{record.queue_position} in the line",
+            "attempt": record.attempt,
+            "priority": record.priority,
             "metrics": said(metrics) if metrics else None,
             "epoch": f"{record.progress.epoch} of {record.progress.epochs}",
             "parameters": f"{record.estimate.parameters:,}",
@@ -60,6 +69,9 @@ def show(terminal: Terminal, job: str) -> None:
             "created": f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC",
         }
     )
+    terminal.out.print()
+    for event in found.story()[-LATEST:]:
+        terminal.out.print(_told(event), soft_wrap=True)
 
 
 @jobs.command()
@@ -72,12 +84,38 @@ def watch(terminal: Terminal, job: str) -> int:
 
 
 @jobs.command()
+@click.argument("job", required=False)
+@click.option("--status", help="Stop all jobs of this status.")
+@click.option("--name", help="Stop all jobs of this name.")
+@connected
+@pass_terminal
+def cancel(terminal: Terminal, job: str | None, status: str | None, name: str | None) -> None:
+    """Stop a job, or all of a status, a name, or both; what they have learned stays in their checkpoints."""
+    filtered = status is not None or name is not None
+    if filtered == (job is not None):
+        raise click.UsageError("Name one job, or choose many with --status, --name, or both.")
+    if job is not None:
+        _say(terminal, terminal.client().jobs.get(job).cancel(), "asked to stop")
+        return
+    done = terminal.client().jobs.cancel_all(status=status, name=name)
+    if terminal.json:
+        terminal.document(done.to_json())
+    else:
+        terminal.out.print(f"{done.cancelled} cancelled, {done.requested} asked to stop.")
+
+
+@jobs.command()
 @click.argument("job")
 @connected
 @pass_terminal
-def cancel(terminal: Terminal, job: str) -> None:
-    """Stop a job; what it has learned stays in its checkpoints."""
-    _say(terminal, terminal.client().jobs.get(job).cancel(), "asked to stop")
+def delete(terminal: Terminal, job: str) -> None:
+    """Delete a job that is over, with its events, metrics and checkpoints; its models stay."""
+    found = terminal.client().jobs.get(job)
+    found.delete()
+    if terminal.json:
+        terminal.document({"id": found.id, "deleted": True})
+    else:
+        terminal.out.print(f"Deleted {found.id}.")
 
 
 @jobs.command()
@@ -153,9 +191,7 @@ def events(terminal: Terminal, job: str, after: int) -> None:
         if terminal.json:
             click.echo(json.dumps({"id": event.number, "event": event.type, "data": event.data}, ensure_ascii=False))
         else:
-            epoch = event.epoch
-            text = line_of(epoch, found.record.progress.epochs) if epoch else event.type
-            terminal.out.print(f"[dim]{event.number:5}[/]  {text}", soft_wrap=True)
+            terminal.out.print(Text.assemble((f"{event.number:5}  ", "dim"), _told(event)), soft_wrap=True)
 
 
 @jobs.command()
@@ -168,7 +204,21 @@ def checkpoints(terminal: Terminal, job: str) -> None:
     if terminal.json:
         terminal.document([record.to_json() for record in kept])
     else:
-        terminal.table(("id", "epoch", "digest"), ((record.id, record.epoch, record.digest) for record in kept))
+        terminal.table(
+            ("id", "epoch", "step", "digest"),
+            ((record.id, record.epoch, record.step, record.digest) for record in kept),
+        )
+
+
+def _status(record: JobRecord) -> str:
+    asked = "cancel" if record.cancel_requested else "pause" if record.pause_requested else None
+    return f"{record.status}, asked to {asked}" if asked else record.status
+
+
+def _told(event: Event) -> Text:
+    """When something happened, and what."""
+    moment = f"{event.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if event.created_at else ""
+    return Text.assemble((moment, "dim"), "  ", event.message)
 
 
 @jobs.command()
@@ -186,6 +236,7 @@ def _row(record: JobRecord) -> tuple[object, ...]:
         record.id,
         record.name,
         record.status,
+        record.queue_position or "",
         progress,
         number(record.metrics.train_loss if record.metrics else None),
     )

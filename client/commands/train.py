@@ -22,6 +22,8 @@ from client.terminal import Terminal, connected, pass_terminal
 @click.option("--validation", multiple=True, metavar="FILES...", help="Validate on this: files, or a fraction.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the spec: epochs=5.")
 @click.option("--name", help="The job's name, and its model's.")
+@click.option("--priority", type=click.IntRange(-10, 10), help="Jobs of a higher one are taken first; default 0.")
+@click.option("--from", "origin", metavar="CHECKPOINT", help="Begin with the weights of this checkpoint.")
 @click.option("--watch/--no-watch", "watching", help="Stay and show how it learns.")
 @click.option("--dry-run", is_flag=True, help="Only say what it would cost.")
 @connected
@@ -33,6 +35,8 @@ def train(
     validation: tuple[str, ...],
     settings: tuple[str, ...],
     name: str | None,
+    priority: int | None,
+    origin: str | None,
     watching: bool,
     dry_run: bool,
 ) -> int | None:
@@ -42,8 +46,8 @@ def train(
     --validation. A pair of files is IDX images and labels, in any order, or NPY inputs and targets.
     """
     body = _body(spec, settings)
-    if name is not None:
-        body["name"] = name
+    given = {"name": name, "priority": priority, "from_checkpoint": origin}
+    body |= {field: value for field, value in given.items() if value is not None}
     client = terminal.client()
     with _uploads(terminal) as uploads:
         if data:

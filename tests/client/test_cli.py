@@ -1,15 +1,19 @@
 """The command `nudge`, as a process of its own against a running system."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from client import Client, Dataset
 from tests.client.conftest import DIGITS, ROOT, SAMPLES, Run
 from tests.infrastructure.processes import eventually
 
+CONCURRENCY = os.cpu_count() or 1  # of the worker: as many jobs keep others waiting
 IRIS = ROOT / "examples" / "iris.json"
 
 
@@ -189,6 +193,78 @@ def test_a_job_is_paused_and_goes_on(run: Run, nudge: Client, digits: Dataset) -
     refused = run("jobs", "retry", job.id)
     assert refused.returncode == 4
     assert "cancelled cannot retry" in " ".join(refused.stderr.split())
+
+
+def test_the_story_of_a_job_is_told(run: Run, nudge: Client, digits: Dataset) -> None:
+    network = ["flatten", {"type": "dense", "units": 10}, "sigmoid"]
+    job = nudge.train(dataset=digits, network=network, loss="quadratic", epochs=100_000, name="told", priority=3)
+    next(iter(job.epochs()))
+    job.pause()
+    eventually(lambda: job.refresh().status == "paused", 60, "it is paused")
+    job.resume()
+    next(epoch for epoch in job.epochs() if epoch.epoch > job.record.progress.epoch)
+    assert run("jobs", "cancel", "--name", "told").stdout == "0 cancelled, 1 asked to stop.\n"
+    assert job.wait(60).status == "cancelled"
+    shown = run("jobs", "show", job.id).stdout
+    assert re.search(r"^status +cancelled$", shown, re.MULTILINE)
+    assert re.search(r"^attempt +2$", shown, re.MULTILINE)
+    assert re.search(r"^priority +3$", shown, re.MULTILINE)
+    told = re.findall(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  (.*)$", shown, re.MULTILINE)
+    patterns = (
+        "accepted; waits for a worker",
+        r"taken by \S+ after \d+\.\d s; starts from the beginning",
+        "asked to pause",
+        r"paused at epoch \d+ with a checkpoint",
+        "resumed on request; waits for a worker",
+        r"goes on after .* s from the checkpoint (of|at batch \d+ of) epoch \d+; taken by \S+",
+        "asked to stop for good",
+        r"cancelled at epoch \d+",
+    )
+    assert len(told) == len(patterns), told
+    for line, pattern in zip(told, patterns, strict=True):
+        assert re.fullmatch(pattern, line), line
+    printed = run("jobs", "events", job.id).stdout
+    assert all(line in printed for line in told)
+    assert "epoch 1 of 100000: training loss" in printed
+    table = run("jobs", "checkpoints", job.id).stdout.splitlines()
+    assert table[0].split() == ["id", "epoch", "step", "digest"]
+    checkpoint = table[1].split()[0]
+    same = 'network.layers=[{"type": "flatten"}, {"type": "dense", "units": 10}, {"type": "sigmoid"}]'
+    fork = json.loads(
+        run(
+            "train", "examples/digits.json", "--data", *DIGITS, "--from", checkpoint, "--set", same,
+            "--set", "epochs=1", "--json",
+        ).stdout
+    )  # fmt: skip
+    assert fork["spec"]["from_checkpoint"] == checkpoint
+    assert run("jobs", "delete", job.id).stdout == f"Deleted {job.id}.\n"
+    assert run("jobs", "show", job.id).returncode == 4
+
+
+def test_jobs_that_wait_have_a_place_and_are_cancelled_together(run: Run, nudge: Client, digits: Dataset) -> None:
+    long: dict[str, Any] = {
+        "dataset": digits,
+        "network": ["flatten", {"type": "dense", "units": 10}, "sigmoid"],
+        "loss": "quadratic",
+        "epochs": 1_000_000,
+    }
+    busy = [nudge.train(**long, name="busy", priority=10) for _ in range(CONCURRENCY)]
+    for job in busy:
+        next(iter(job.epochs()))
+    spec = ["examples/iris.json", "--data", SAMPLES / "iris.csv", "--name", "waiting", "--json"]
+    low, high = (json.loads(run("train", *spec, "--priority", priority).stdout) for priority in ("-2", "4"))
+    assert (low["priority"], low["queue_position"], high["queue_position"]) == (-2, 1, 1)
+    assert nudge.jobs.get(low["id"]).record.queue_position == 2
+    assert "2 in the line" in run("jobs", "show", low["id"]).stdout
+    listed = run("jobs", "list", "--name", "waiting").stdout.splitlines()
+    assert [line.split()[2:4] for line in listed[1:]] == [["queued", "1"], ["queued", "2"]]
+    assert run("jobs", "cancel", "--status", "queued", "--name", "waiting").stdout == "2 cancelled, 0 asked to stop.\n"
+    done = nudge.jobs.cancel_all(name="busy")
+    assert (done.cancelled, done.requested) == (0, len(busy))
+    assert {job.wait(60).status for job in busy} == {"cancelled"}
+    for words in ((), (low["id"], "--status", "queued")):
+        assert run("jobs", "cancel", *words).returncode == 2
+    assert "give a status, a name, or both" not in run("jobs", "cancel", "--status", "failed").stderr
 
 
 def test_a_group_alone_lists(run: Run) -> None:

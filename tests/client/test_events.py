@@ -4,7 +4,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.events import Event, parse
+from client.events import STORY, Event, parse
+from store.lifecycle import EVENTS
 
 STREAM = (
     b": hello\n\n"
@@ -38,3 +39,7 @@ def test_only_epochs_have_metrics() -> None:
     assert epoch is not None
     assert epoch.train_loss == 0.5
     assert Event(1, "queued", {}).epoch is None
+
+
+def test_a_story_is_of_everything_but_epochs_and_checkpoints() -> None:
+    assert set(STORY) == set(EVENTS) - {"epoch", "checkpoint"}

@@ -62,8 +62,22 @@ def test_the_list_holds_the_same(house: House, trained: str) -> None:
     rest = house.http.get(f"/v1/jobs/{trained}/events?after={first['next_cursor']}", headers=LIST).json()
     assert first["has_more"]
     assert not rest["has_more"]
-    listed = [(event["number"], event["type"]) for event in first["data"] + rest["data"]]
-    assert listed == [(number, kind) for number, kind, _ in streamed]
+    listed = [(event["number"], event["type"], event["message"]) for event in first["data"] + rest["data"]]
+    assert listed == [(number, kind, data["message"]) for number, kind, data in streamed]
+    assert streamed[0][2]["message"] == "accepted; waits for a worker"
+
+
+def test_the_list_can_be_of_some_types(house: House, trained: str) -> None:
+    path = f"/v1/jobs/{trained}/events?type=started&type=succeeded"
+    listed = house.http.get(path, headers=LIST).json()
+    assert [event["type"] for event in listed["data"]] == ["started", "succeeded"]
+    first = house.http.get(f"{path}&limit=1", headers=LIST).json()
+    assert first["has_more"]
+    rest = house.http.get(f"{path}&after={first['next_cursor']}", headers=LIST).json()
+    assert first["data"] + rest["data"] == listed["data"]
+    unknown = house.http.get(f"/v1/jobs/{trained}/events?type=started&type=danced", headers=LIST)
+    assert "no event of type 'danced'; known are queued" in is_problem(unknown, 422, "invalid-parameter")["detail"]
+    is_problem(house.http.get(path, headers={"Accept": "text/event-stream"}), 422, "invalid-parameter")
 
 
 def test_a_live_stream_ends_with_the_job(house: House, dataset: str) -> None:

@@ -221,3 +221,63 @@ def test_wait_answers_at_once_where_there_is_nothing_to_wait_for(house: House, d
     assert house.http.get(f"/v1/jobs/{trained}?wait=60", timeout=patience_s).status_code == 200
     path, headers = f"/v1/jobs/{house.submit(dataset)}?wait=60", {"If-None-Match": '"older"'}
     assert house.http.get(path, headers=headers, timeout=patience_s).status_code == 200
+
+
+def test_a_job_that_waits_knows_its_place(house: House, dataset: str) -> None:
+    later, sooner = house.submit(dataset, priority=9), house.submit(dataset, priority=10)
+    first = house.http.get(f"/v1/jobs/{sooner}").json()["queue_position"]
+    assert isinstance(first, int)
+    listed = {job["id"]: job["queue_position"] for job in house.http.get("/v1/jobs?status=queued").json()["data"]}
+    assert (listed[sooner], listed[later]) == (first, first + 1)
+    assert house.http.post(f"/v1/jobs/{sooner}/pause").json()["queue_position"] is None
+    assert house.http.get(f"/v1/jobs/{later}").json()["queue_position"] == first
+    assert house.http.post(f"/v1/jobs/{sooner}/resume").json()["queue_position"] == first
+    house.claim(sooner)
+    assert house.http.get(f"/v1/jobs/{sooner}").json()["queue_position"] is None
+    answer = house.http.post("/v1/jobs", json=house.spec(dataset, priority=10))
+    assert answer.json()["queue_position"] == first
+
+
+def test_who_waits_for_a_job_is_not_woken_by_its_place(house: House, dataset: str) -> None:
+    before, job = house.submit(dataset, priority=10), house.submit(dataset, priority=10)
+    known = {"If-None-Match": house.http.get(f"/v1/jobs/{job}").headers["etag"]}
+    assert house.http.get(f"/v1/jobs/{job}", headers=known).status_code == 304
+    house.claim(before)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(httpx.get, f"{house.url}/v1/jobs/{job}?wait=60", headers=known, timeout=30)
+        eventually(lambda: house.followed(1) or answer.done(), 30, "it waits")
+        assert not answer.done()
+        moved = house.http.get(f"/v1/jobs/{job}", headers=known)
+        assert (moved.status_code, moved.json()["status"]) == (200, "queued")
+        house.claim(job)
+        assert answer.result().json()["status"] == "running"
+
+
+def test_many_jobs_are_cancelled_with_one_request(house: House, dataset: str) -> None:
+    ids = [house.submit(dataset, name="batch") for _ in range(3)]
+    running = house.submit(dataset, name="batch")
+    claim = house.claim(running)
+    answer = house.http.post("/v1/jobs/cancel?name=batch&status=queued")
+    assert (answer.status_code, answer.json()) == (202, {"object": "bulk_cancel", "cancelled": 3, "requested": 0})
+    for _ in range(2):  # asked again, nothing changes
+        answer = house.http.post("/v1/jobs/cancel", params={"name": "batch"})
+        assert answer.json() == {"object": "bulk_cancel", "cancelled": 0, "requested": 1}
+    house.claims.end(claim, "cancel")
+    assert house.http.post("/v1/jobs/cancel?name=batch").json()["requested"] == 0
+    assert {house.http.get(f"/v1/jobs/{job}").json()["status"] for job in [*ids, running]} == {"cancelled"}
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("", "give a status, a name, or both"),
+        ("?status=succeeded", "Jobs that are succeeded are over"),
+        ("?status=cancelled&name=batch", "Jobs that are cancelled are over"),
+        ("?status=dancing", ""),
+        ("?name=%00", ""),
+        ("?limit=3", "no query parameter 'limit'"),
+    ],
+)
+def test_a_bulk_cancel_without_a_good_filter_is_refused(house: House, query: str, says: str) -> None:
+    problem = is_problem(house.http.post(f"/v1/jobs/cancel{query}"), 422, "invalid-parameter")
+    assert says in problem["detail"]

@@ -36,7 +36,7 @@ class Store:
         self.models = Models(database, self.blobs)
         self.dataset = self.add_dataset("points")
 
-    def add_dataset(self, name: str, rows: int = 4) -> DatasetRecord:
+    def add_dataset(self, name: str, rows: int = 4, tenant: str = TENANT) -> DatasetRecord:
         schema = DataSchema(
             rows=rows, input_shape=(2,), input_dtype="float64", target=ClassTarget(classes=("no", "yes"))
         )
@@ -45,7 +45,7 @@ class Store:
         folder = self.folder / f"upload-{name}-{rows}"
         folder.mkdir(exist_ok=True)
         dataset.save(folder)
-        return self.datasets.add(TENANT, name, folder, schema)
+        return self.datasets.add(tenant, name, folder, schema)
 
     def spec(self, **changes: object) -> TrainingSpec:
         body: dict[str, object] = {

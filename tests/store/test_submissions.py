@@ -74,8 +74,8 @@ def test_each_job_of_a_group_has_its_own_outcome(store: Store) -> None:
 
 def test_the_events_of_a_group_begin_at_one_for_each_job(store: Store) -> None:
     jobs = [accepted(outcome).job for outcome in store.jobs.submit_all([new(store), new(store, "key"), new(store)])]
+    assert [store.jobs.get(TENANT, job.id) for job in jobs] == jobs
     for job in jobs:
-        assert store.jobs.get(TENANT, job.id) == job
         [first] = store.jobs.events(TENANT, job.id)
         assert (first.number, first.type, first.data) == (1, "queued", {"name": job.name})
         store.start(job.id)

@@ -1,0 +1,47 @@
+"""What is known when an attempt begins: how the job came to wait, for how long, and from where it goes on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from store import tables
+from store.records import CheckpointRecord, checkpoint_record
+
+job, event, checkpoint = tables.job, tables.event, tables.checkpoint
+
+# The last event of a job that waits is the one that queued it.
+_LAST_EVENT = select(event.c.number, event.c.type, event.c.data, job.c.attempt, job.c.queued_at).join_from(
+    job, event, (event.c.job_id == job.c.id) & (event.c.number == job.c.last_event)
+)
+
+
+@dataclass(frozen=True)
+class Start:
+    """The beginning of an attempt, seen before the job is taken."""
+
+    checkpoints: tuple[CheckpointRecord, ...]  # newest first
+    data: dict[str, Any]  # of the event
+    unchanged: ColumnElement[bool]  # true for the job's row as long as nothing happened to it since
+
+
+def look(connection: Connection, job_id: str, now: datetime) -> Start | None:
+    """How a job would start at the moment `now`; None when there is no such job."""
+    row = connection.execute(_LAST_EVENT.where(job.c.id == job_id)).one_or_none()
+    if row is None:
+        return None
+    query = select(checkpoint).where(checkpoint.c.job_id == job_id)
+    query = query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc(), checkpoint.c.id.desc())
+    checkpoints = tuple(checkpoint_record(found) for found in connection.execute(query))
+    waited_s = max(0.0, (now - row.queued_at).total_seconds())  # a clock may be set back
+    data: dict[str, Any] = {
+        "attempt": row.attempt + 1,
+        "after": row.type,
+        "after_s": round(waited_s + row.data.get("silence_s", 0.0), 3),
+        "from_epoch": checkpoints[0].epoch if checkpoints else 0,
+        "from_step": checkpoints[0].step if checkpoints else 0,
+    }
+    if row.type == "rescued":
+        data["lost_at_epoch"] = row.data["epoch"] + 1
+    return Start(checkpoints, data, job.c.last_event == row.number)

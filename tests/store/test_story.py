@@ -1,0 +1,130 @@
+"""Every event says in a sentence what happened, in the words of what really did."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from store import tables
+from store.lifecycle import EVENTS, NOTICES, TRANSITIONS
+from store.rescue import Watch
+from store.story import SENTENCES, tell
+from tests.store.conftest import TENANT, Store
+
+
+def story(store: Store, job_id: str) -> list[str]:
+    """What is told of a job, without epochs and checkpoints."""
+    events = store.jobs.events(TENANT, job_id)
+    return [tell(event.type, event.data) for event in events if event.type not in ("epoch", "checkpoint")]
+
+
+def age(store: Store, job_id: str, seconds: float) -> None:
+    """Let a job have waited for so long."""
+    moment = datetime.now(UTC) - timedelta(seconds=seconds)
+    with store.database.transaction() as connection:
+        connection.execute(update(tables.job).where(tables.job.c.id == job_id).values(queued_at=moment))
+
+
+def test_every_event_has_its_sentence() -> None:
+    assert set(SENTENCES) == set(EVENTS) == {way.event for way in TRANSITIONS.values()} | set(NOTICES)
+
+
+@pytest.mark.parametrize("kind", sorted([*EVENTS, "of_a_newer_version"]))
+def test_what_older_versions_wrote_is_told_too(kind: str) -> None:
+    for data in ({}, {"after": "rescued"}, {"was": "paused"}, {"reason": "worker_lost"}, {"detail": "It did."}):
+        told = tell(kind, data)
+        assert told == told.strip().rstrip(".")
+        assert told
+
+
+def test_a_lost_worker_and_who_took_over(store: Store) -> None:
+    job_id = store.submit(epochs=20)
+    age(store, job_id, 4)
+    claim = store.start(job_id, "w1")
+    store.report(claim, *range(1, 12))
+    now = [0.0]
+    watch = Watch(store.claims, lease_s=30, clock=lambda: now[0])
+    for now[0] in (0.0, 10.0, 20.0, 30.0):
+        watch.rescue()
+    age(store, job_id, 1.2)
+    store.start(job_id, "w2")
+    assert story(store, job_id) == [
+        "accepted; waits for a worker",
+        "taken by w1 after 4.0 s; starts from the beginning",
+        "worker w1 lost at epoch 12 (the worker gave no sign of life for 30 s); queued again",
+        "worker lost at epoch 12; taken over after 31 s from the checkpoint of epoch 11 by w2",
+    ]
+    rescued, started = (store.jobs.events(TENANT, job_id)[number].data for number in (-2, -1))
+    assert (rescued["attempt"], rescued["epoch"], rescued["worker"], rescued["silence_s"]) == (1, 11, "w1", 30.0)
+    assert (started["attempt"], started["from_epoch"], started["from_step"]) == (2, 11, 0)
+    assert 31 <= started["after_s"] < 60
+
+
+def test_pauses_releases_and_ends(store: Store) -> None:
+    job_id = store.submit()
+    store.jobs.pause(TENANT, job_id)
+    store.jobs.resume(TENANT, job_id)
+    claim = store.start(job_id)
+    store.jobs.pause(TENANT, job_id)
+    store.report(claim, 1, 2)
+    store.claims.end(claim, "pause")
+    store.jobs.resume(TENANT, job_id)
+    age(store, job_id, 300)
+    store.claims.end(store.start(job_id), "release")
+    age(store, job_id, 2)
+    store.claims.end(store.start(job_id), "release", data={"detail": "The store is away."})
+    claim = store.start(job_id)
+    store.jobs.cancel(TENANT, job_id)
+    store.claims.end(claim, "cancel")
+    told = story(store, job_id)
+    assert told[1:3] == ["paused while it waited", "resumed on request; waits for a worker"]
+    assert told[4:10] == [
+        "asked to pause",
+        "paused at epoch 3 with a checkpoint",
+        "resumed on request; waits for a worker",
+        "goes on after 5 min from the checkpoint of epoch 2; taken by worker-1",
+        "released by its worker, which was told to stop; another goes on from its last checkpoint",
+        "taken over after 2.0 s from the checkpoint of epoch 2 by worker-1",
+    ]
+    assert told[10] == "released by its worker: The store is away; another goes on from its last checkpoint"
+    assert told[-2:] == ["asked to stop for good", "cancelled at epoch 3"]
+
+
+def test_failures_and_success(store: Store) -> None:
+    job_id = store.submit(limits={"attempts": 1})
+    store.claims.hand_back(job_id, store.start(job_id).attempt, None, "it died")
+    store.jobs.retry(TENANT, job_id)
+    claim = store.start(job_id)
+    store.report(claim, 1, 2, 3)
+    store.claims.succeed(claim)
+    told = story(store, job_id)
+    assert told[2] == (
+        "failed: worker lost at epoch 1 (it died); attempt 1 was the last of 1 in a row without a new checkpoint"
+    )
+    assert told[3] == "tried again on request, with its attempts counted anew; waits for a worker"
+    assert told[4].startswith("goes on after 0.")
+    assert told[5].startswith("trained to its end; made the model mdl_")
+    lost = store.submit()
+    claim = store.start(lost)
+    store.jobs.pause(TENANT, lost)
+    store.claims.hand_back(lost, claim.attempt, None, "it died")
+    assert story(store, lost)[-1] == "paused at epoch 1 without a checkpoint; its worker was lost (it died)"
+
+
+def test_a_clock_set_back_makes_no_duration_negative(store: Store) -> None:
+    job_id = store.submit()
+    age(store, job_id, -3600)
+    store.start(job_id)
+    assert store.jobs.events(TENANT, job_id)[-1].data["after_s"] == 0.0
+
+
+def test_epochs_and_checkpoints_are_told(store: Store) -> None:
+    job_id = store.submit()
+    store.report(store.start(job_id), 1, 2, best=True)
+    told = [tell(event.type, event.data) for event in store.jobs.events(TENANT, job_id)[2:]]
+    assert told == [
+        "epoch 1 of 3: training loss 1",
+        "epoch 2 of 3: training loss 0.5",
+        "stored the checkpoint of epoch 2, the best so far",
+    ]
+    assert tell("checkpoint", {"epoch": 2, "step": 1234}) == "stored the checkpoint at batch 1,234 of epoch 3"
