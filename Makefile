@@ -107,6 +107,10 @@ bench-service: $(VENV)/dev.stamp  ## measure submit, events and job start; the l
 bench-load: $(VENV)/dev.stamp  ## ask a server while every core trains; the last line is JSON: make bench-load ARGS="--seconds 20"
 	@$(BIN)/python benchmarks/load.py $(ARGS)
 
+.PHONY: chaos
+chaos: $(VENV)/dev.stamp  ## break everything while jobs run, and check every one: make chaos ARGS="--faults 200 --database postgresql"
+	@$(BIN)/python -m chaos $(ARGS)
+
 .PHONY: literature
 literature: $(VENV)/default.stamp  ## repeat the literature's own experiments: make literature ARGS="--quick"
 	@$(BIN)/python -m benchmarks.literature $(ARGS)

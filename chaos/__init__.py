@@ -1,0 +1,1 @@
+"""Break everything while jobs run, and prove that none was lost, doubled or silently different."""
