@@ -172,7 +172,7 @@ def _made(folder: Path) -> Path:
 def running(kind: str, workers: int, draw: random.Random, **settings: str) -> Iterator[House]:
     """A started house in a folder of its own, which goes with it unless the block sets `house.keep`."""
     # Short, for sockets; open to others, for PostgreSQL, which root runs as nobody.
-    folder = Path(tempfile.mkdtemp(prefix="nudge-chaos-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=f"nudge-chaos-{os.getpid()}-", dir="/tmp"))
     folder.chmod(0o711)
     house = House(folder, kind, workers, draw, **settings)
     try:

@@ -40,7 +40,9 @@ def move(
     if transition.target in OVER:
         changes |= {"finished_at": now, "owner": None, "eta_s": None}
     elif transition.target is Status.QUEUED:
-        changes |= {"queued_at": now, "owner": None, "finished_at": None, "eta_s": None}
+        changes |= {"owner": None, "finished_at": None, "eta_s": None}
+        if name != "rescue":  # a job that lost its worker has waited already: it keeps its place in the line
+            changes["queued_at"] = now
     elif transition.target is Status.PAUSED:
         changes |= {"owner": None, "eta_s": None}
     if transition.target is not Status.RUNNING:

@@ -28,6 +28,15 @@ def test_the_queue_is_priority_then_age(store: Store) -> None:
     assert store.claims.queued(10, older_than_s=60) == []
 
 
+def test_a_job_that_lost_its_worker_keeps_its_place_in_the_line(store: Store) -> None:
+    first, second = store.submit(), store.submit()
+    lost = store.start(first)
+    store.claims.hand_back(first, lost.attempt, None, "died")
+    assert store.claims.queued(10) == [first, second]
+    store.claims.end(store.start(first), "release")  # another worker, or the same one later
+    assert store.claims.queued(10) == [second, first]
+
+
 def test_a_report_is_one_transaction_of_rows_pointers_and_events(store: Store) -> None:
     job_id = store.submit()
     claim = store.start(job_id)
