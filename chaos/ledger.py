@@ -64,7 +64,7 @@ class Ledger:
         self.unanswered = 0  # submissions without a key that broke off: each may have made a job
         self.losses: list[Loss] = []
         self.answers: Counter[str] = Counter()
-        self.verified = 0  # by the soak, and deleted
+        self.deleted: set[str] = set()  # verified by the soak
 
     def accept(self, job_id: str, kind: str, key: str | None) -> None:
         """A submission was answered with 202."""
@@ -108,8 +108,8 @@ class Ledger:
             self.errors.append(text)
 
     def forget(self, job_id: str) -> None:
-        """It was verified and deleted."""
+        """It was verified, and is deleted now."""
         with self.lock:
-            self.verified += 1
+            self.deleted.add(job_id)
             del self.jobs[job_id]
             self.losses = [loss for loss in self.losses if loss.job != job_id]

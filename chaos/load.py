@@ -123,12 +123,20 @@ class Load:
                 known.cancelled = True
         time.sleep(draw.uniform(0.2, 0.9))
 
+    def _ask(self, caller: Caller, method: str, job_id: str, tail: str, expected: set[int]) -> httpx.Response | None:
+        answer = caller.call(method, f"/v1/jobs/{job_id}{tail}", expected | {404})
+        if answer is None or answer.status_code != 404:
+            return answer
+        if job_id not in self.ledger.deleted:
+            self.ledger.error(f"{method} {tail or 'of'} {job_id}, which was accepted: 404")
+        return None
+
     def _move(self, caller: Caller, job_id: str, move: str) -> bool:
-        answer = caller.call("POST", f"/v1/jobs/{job_id}/{move}", {202, 409})
+        answer = self._ask(caller, "POST", job_id, f"/{move}", {202, 409})
         if answer is None or answer.status_code == 409:
-            answer_now = caller.call("GET", f"/v1/jobs/{job_id}", {200})
-            if answer_now is not None:
-                self.ledger.see(answer_now.json())
+            now = self._ask(caller, "GET", job_id, "", {200})
+            if now is not None:
+                self.ledger.see(now.json())
             return False
         self.ledger.see(answer.json())
         return True
@@ -137,7 +145,7 @@ class Load:
         for known in self.ledger.alive():
             if self.over.is_set():
                 return
-            answer = caller.call("GET", f"/v1/jobs/{known.id}", {200})
+            answer = self._ask(caller, "GET", known.id, "", {200})
             if answer is not None:
                 self.ledger.see(answer.json(), in_order=True)
         time.sleep(0.2)
@@ -158,7 +166,7 @@ class Load:
             ):
                 if answer.status_code != 200:
                     answer.read()
-                    if answer.status_code != 503:
+                    if answer.status_code != 503 and known.id not in self.ledger.deleted:
                         self.ledger.error(f"GET events of {known.id}: {answer.status_code} {answer.text[:300]}")
                     self.over.wait(0.3)
                     continue

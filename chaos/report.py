@@ -71,7 +71,7 @@ class Report:
         return json.dumps(
             {
                 "faults": faults,
-                "jobs": ledger.verified + len(ledger.jobs),
+                "jobs": len(ledger.deleted) + len(ledger.jobs),
                 **wrongs,
                 "server_errors": len(ledger.errors),
                 "takeover_p99_s": round(percentile(self.taken_over, 0.99), 2),

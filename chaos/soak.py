@@ -32,6 +32,7 @@ class Soak:
         self.house, self.ledger, self.report = house, ledger, report
         self._caller = Caller(house.url, house.outages, ledger)
         self._checker = Checker(house.database, house.blobs, self._caller, ledger, references)
+        self._wrong: set[str] = set()
         self._over = threading.Event()
         self._began = time.monotonic()
         self.samples: list[dict[str, float]] = []
@@ -51,20 +52,21 @@ class Soak:
         while not self._over.wait(1.0):
             with self.ledger.lock:
                 settled = [known for known in self.ledger.jobs.values() if known.settled]
+                settled = [known for known in settled if known.id not in self._wrong]
             for known in settled:
                 with suppress(Unavailable, TimeoutError):
                     self._verify_and_delete(known)
 
     def _verify_and_delete(self, known: Known) -> None:
-        findings = self._checker.check(known)
-        if findings:
-            return  # it stays, and is found again at the end
+        if self._checker.check(known):
+            self._wrong.add(known.id)  # it stays, and is found again at the end
+            return
         self.report.time(self.house, self.ledger, known.id)
         model = self._caller.insist("GET", f"/v1/jobs/{known.id}", {200}).json()["model"]
+        self.ledger.forget(known.id)
         self._caller.insist("DELETE", f"/v1/jobs/{known.id}", {204, 404})
         if model is not None:
             self._caller.insist("DELETE", f"/v1/models/{model}", {204, 404})
-        self.ledger.forget(known.id)
 
     def _measure(self) -> None:
         while not self._over.wait(EVERY_S):
