@@ -96,10 +96,10 @@ def _on_worker(act: Callable[[Striker, Part], None], *, lost: bool = True) -> Ca
 def _on(name: str, act: Callable[[Striker, Part], None]) -> Callable[[Striker], bool]:
     def strike(striker: Striker) -> bool:
         part = striker.house.part(name)
-        if part.up:
-            act(striker, part)
-            return True
-        return False
+        if not part.up or (name == "server" and striker.house.outages.open):  # one that only starts answers nobody
+            return False
+        act(striker, part)
+        return True
 
     return strike
 

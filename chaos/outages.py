@@ -5,7 +5,7 @@ import threading
 import time
 
 MARGIN_S = 0.5
-START_S = 45.0  # a server that was started or woken and still does not answer after so long has no excuse
+START_S = 120.0  # a server that was started or woken and still does not answer after so long has no excuse
 
 
 class Outages:
@@ -21,6 +21,12 @@ class Outages:
             self._healed = None
             if not self._spans or self._spans[-1][1] < math.inf:
                 self._spans.append([time.monotonic(), math.inf])
+
+    @property
+    def open(self) -> bool:
+        """Whether no answer came since the last wound."""
+        with self._lock:
+            return bool(self._spans) and self._spans[-1][1] == math.inf
 
     def heal(self) -> None:
         """It was started, or woke up."""
