@@ -13,7 +13,9 @@ from tests.infrastructure.postgres import PostgresServer, running_postgres
 from tests.infrastructure.valkey import ValkeyServer, running_valkey
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("untimed", untimed)
+settings.register_profile("deep", untimed, max_examples=500, stateful_step_count=60, print_blob=True)
 settings.load_profile("untimed")
 
 
