@@ -26,6 +26,7 @@ from service.dependencies import (
 )
 from service.openapi import JSON_BODY, document_body, refuses
 from service.references import references
+from store.crash_points import reach
 from store.errors import BadCursor, IllegalMove, KeyInProgress, KeyReused, NotFound
 from store.lifecycle import Status
 from store.line import COUNTED
@@ -177,8 +178,10 @@ async def submit_job(
         if validate_only:
             return answer(DryRun(spec=spec.model_dump(mode="json"), estimate=estimate))
         submission = await services.submissions.submit(NewJob(tenant, spec, estimate, idempotency))
+    reach("submit.before_bell")
     if not submission.replayed:
         services.doorbell.ring(submission.job.id)
+    reach("submit.before_answer")
     return _accepted(submission)
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from store import clock, tables
+from store.crash_points import reach
 from store.database import Database
 from store.errors import BlobDamaged, Unavailable
 
@@ -134,7 +135,10 @@ class Blobs:
         return cached
 
     def collect(self, limit: int = 100, grace_s: float = GRACE_S) -> int:
-        """Delete up to `limit` blobs that nothing names and nobody touched for `grace_s`; gives how many went."""
+        """Delete up to `limit` blobs that nothing names and nobody touched for `grace_s`; gives how many went.
+
+        What a process that was killed left half-written goes with them.
+        """
         named = union_all(
             select(tables.dataset_array.c.blob),
             select(tables.checkpoint.c.blob),
@@ -142,7 +146,7 @@ class Blobs:
             select(tables.job.c.start_blob).where(tables.job.c.start_blob.is_not(None)),
         ).subquery()
         old = clock.now() - timedelta(seconds=grace_s)
-        with self.database.transaction() as connection:
+        with self.database.transaction("collect") as connection:
             query = (
                 select(tables.blob.c.digest)
                 .where(tables.blob.c.touched_at < old, tables.blob.c.digest.not_in(select(named.c.blob)))
@@ -154,9 +158,15 @@ class Blobs:
             # now on waits for the commit, and then writes the file anew.
             gone = delete(tables.blob).where(tables.blob.c.digest.in_(digests), tables.blob.c.touched_at < old)
             collected = list(connection.scalars(gone.returning(tables.blob.c.digest)))
+            reach("collect.before_files")
             with _files_must_be("deleted"):
                 for digest in collected:
                     self._remove(digest)
+        with _files_must_be("deleted"):
+            for left in self._scratch().iterdir():
+                with suppress(FileNotFoundError):
+                    if left.stat().st_mtime < old.timestamp():
+                        left.unlink()
         return len(collected)
 
     def _remove(self, digest: str) -> None:
@@ -170,7 +180,7 @@ class Blobs:
         now = clock.now()
         statement = dialect.insert(tables.blob).values(digest=digest, size=size, content=content, touched_at=now)
         changes = {"touched_at": now} if content is None else {"touched_at": now, "content": content}
-        with self.database.transaction() as connection:
+        with self.database.transaction("blob") as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=changes))
 
     def _scratch(self) -> Path:
@@ -196,8 +206,11 @@ class Blobs:
         partial = self._scratch() / f"{target.name}.{secrets.token_hex(4)}"
         try:
             shutil.copyfile(source, partial)
+            reach("blob.copied")
             _sync(partial)
+            reach("blob.synced")
             partial.replace(target)
+            reach("blob.renamed")
             _sync(target.parent)
         finally:
             partial.unlink(missing_ok=True)

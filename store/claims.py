@@ -116,7 +116,7 @@ class Claims:
             "started_at": func.coalesce(job.c.started_at, now),
             "status_reason": None,
         }
-        with self.database.transaction() as connection:
+        with self.database.transaction("claim") as connection:
             start = starts.look(connection, job_id, now)
             if start is None:
                 return None
@@ -154,7 +154,7 @@ class Claims:
             # A job that was taken over does epochs again; its progress never falls meanwhile.
             values["fraction"] = _larger(job.c.fraction, progress.fraction)
         statement = update(job).where(claim.fence).values(values)
-        with self.database.transaction() as connection:
+        with self.database.transaction("renew") as connection:
             row = connection.execute(statement.returning(job.c.cancel_requested, job.c.pause_requested)).one_or_none()
         if row is None:
             raise StaleAttempt(claim.job_id, claim.attempt)
@@ -180,7 +180,7 @@ class Claims:
             StaleAttempt: the job is no longer this claim's; nothing was written.
         """
         now = clock.now()
-        with self.database.transaction() as connection:
+        with self.database.transaction("report") as connection:
             row = self._hold(connection, claim)
             fresh = [report for report in epochs if report.epoch > row.epoch]
             kept, told = add_checkpoints(connection, row, checkpoints, now, fingerprint)
@@ -243,7 +243,7 @@ class Claims:
         """
         for _ in range(8):  # two jobs of one name may take the same model version; the later one takes the next
             try:
-                with self.database.transaction() as connection:
+                with self.database.transaction("succeed") as connection:
                     row = self._hold(connection, claim)
                     if row.cancel_requested:
                         return job_record(move(connection, "cancel", claim.job_id))
@@ -279,7 +279,7 @@ class Claims:
         Raises:
             StaleAttempt: the job is no longer this claim's.
         """
-        with self.database.transaction() as connection:
+        with self.database.transaction(name) as connection:
             row = self._hold(connection, claim)
             values: dict[str, Any] = {"status_reason": reason and plain(reason), "runtime_s": claim.runtime_s}
             if name == "release":
@@ -300,7 +300,7 @@ class Claims:
         fence = [job.c.attempt == attempt]
         if heartbeat is not None:
             fence.append(job.c.heartbeat == heartbeat)
-        with self.database.transaction() as connection:
+        with self.database.transaction("rescue") as connection:
             query = select(job).where(job.c.id == job_id, job.c.status == str(Status.RUNNING), *fence)
             row = connection.execute(query.with_for_update()).one_or_none()
             if row is None:

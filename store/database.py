@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
 
+from store.crash_points import reach
 from store.errors import Unavailable
 
 try:  # Debian 12 ships SQLite 3.40, whose WAL can be corrupted by two connections (mended in 3.51.3).
@@ -74,8 +75,10 @@ class Database:
         return engine
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, name: str = "other") -> Iterator[Connection]:
         """A write transaction: committed at the end of the block, rolled back on an error.
+
+        `name` is that of its crash points.
 
         Raises:
             Unavailable: the server cannot be reached, or the line of writers is too long.
@@ -84,6 +87,8 @@ class Database:
             connection.execution_options(writes=True)
             with connection.begin():
                 yield connection
+                reach(f"{name}.before_commit")
+        reach(f"{name}.committed")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -61,7 +61,7 @@ class Jobs:
 
     def _submit_together(self, group: Sequence[NewJob]) -> list[Submission | StoreError]:
         for _ in range(TRIES):
-            with suppress(IntegrityError), self.database.transaction() as connection:
+            with suppress(IntegrityError), self.database.transaction("submit") as connection:
                 return submit_group(connection, group)
         raise KeyInProgress if any(new.idempotency for new in group) else Unavailable("two requests collided")
 
@@ -111,7 +111,7 @@ class Jobs:
         Whoever calls this in turns, each with what the turn before gave as `more`, gets through all that there were at
         the first one, and lets others write in between.
         """
-        with self.database.transaction() as connection:
+        with self.database.transaction("cancel_some") as connection:
             return cancel_some(connection, _chosen(tenant, status, name), after, last)
 
     def pause(self, tenant: str, job_id: str) -> JobRecord:
@@ -119,7 +119,7 @@ class Jobs:
         return self._stop(tenant, job_id, "pause")
 
     def _stop(self, tenant: str, job_id: str, name: str) -> JobRecord:
-        with self.database.transaction() as connection:
+        with self.database.transaction(f"{name}_request") as connection:
             row = self._row(connection, tenant, job_id, lock=True)
             if row.status not in TRANSITIONS[name].sources:
                 raise IllegalMove(name, row.status)
@@ -138,7 +138,7 @@ class Jobs:
         )
 
     def _queue_again(self, tenant: str, job_id: str, name: str, values: dict[str, Any]) -> JobRecord:
-        with self.database.transaction() as connection:
+        with self.database.transaction(name) as connection:
             row = self._row(connection, tenant, job_id, lock=True)
             changed = move(connection, name, job_id, values=values)
             if changed is None:
@@ -147,7 +147,7 @@ class Jobs:
 
     def delete(self, tenant: str, job_id: str) -> None:
         """Delete a job that is over, with its events, metrics and checkpoints; its models stay."""
-        with self.database.transaction() as connection:
+        with self.database.transaction("delete") as connection:
             row = self._row(connection, tenant, job_id, lock=True)
             if row.status not in OVER:
                 raise IllegalMove("be deleted", row.status)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from store.crash_points import reach
+
 if TYPE_CHECKING:
     from celery import Celery
 
@@ -96,6 +98,7 @@ class Doorbell:
         while (job_id := self._waiting.get()) is not None:
             if time.monotonic() < silent_until:
                 continue  # the broker is away: trying for each job would only heat the room
+            reach("bell.before_send")
             try:
                 app.send_task(TASK, args=[job_id], queue=QUEUE, retry=False, ignore_result=True)
                 time.sleep(PAUSE_S)

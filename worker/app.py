@@ -8,6 +8,7 @@ import structlog
 from celery import Celery, bootsteps, signals
 from celery.worker import state
 
+from store.crash_points import reach
 from store.queue import TASK, celery_app
 from worker.crew import Crew
 from worker.drain import Drain
@@ -21,6 +22,7 @@ def make_app(broker_url: str, crew: Crew, hearing: threading.Event) -> Celery:
 
     @app.task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
     def train(_job_id: str) -> None:
+        reach("bell.heard")
         # The bell says that something waits. What is best to train next, the queue in the database knows.
         crew.work()
 

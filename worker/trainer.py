@@ -21,6 +21,7 @@ from core.spec import SpecError
 from core.training import Chunk, Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
 from store.claims import EpochReport, Progress
+from store.crash_points import reach
 from worker import giving_way
 from worker.messages import STOP, Broken, Finished, Kept, Message, Reported, Stepped, Stopped
 
@@ -50,10 +51,13 @@ def main(assignment: Assignment, pipe: Connection) -> None:
     # supervisor alone.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    reach("trainer.started")
     try:
         spec = TrainingSpec.model_validate_json(assignment.spec)
         with threadpool_limits(spec.threads):
-            pipe.send(_train(assignment, spec, pipe))
+            last = _train(assignment, spec, pipe)
+            reach("trainer.over")
+            pipe.send(last)
     except MemoryError:
         pipe.send(Broken("out_of_memory", "The job needs more memory than this machine has free."))
     except SpecError as error:
@@ -86,6 +90,7 @@ def _train(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Mess
                 reports.add(moment)
             else:
                 reports.progress(moment)
+                reach("trainer.mid_epoch")
             if pipe.poll() and pipe.recv() == STOP:
                 reports.flush(moment.checkpoint())
                 return Stopped()
@@ -146,7 +151,9 @@ class _Reports:
             metrics = self._metrics if checkpoint.step == 0 else {}
             if self._best is None or (self._best.epoch, self._best.step) != (checkpoint.epoch, checkpoint.step):
                 kept.append(_kept(checkpoint, metrics, best=False))
+        reach("trainer.before_report")
         self._pipe.send(Reported(tuple(self._epochs), tuple(kept), self._progress, self._fingerprint))
+        reach("trainer.sent_report")
         self._epochs, self._best = [], None
         self._flushed = time.monotonic()
         if kept:

@@ -19,6 +19,7 @@ import structlog
 from store.blobs import Blobs
 from store.checkpoints import NewCheckpoint
 from store.claims import Claim, Claims
+from store.crash_points import reach
 from store.datasets import Datasets
 from store.errors import BlobDamaged, StaleAttempt, Unavailable
 from store.queue import Doorbell
@@ -70,6 +71,7 @@ class Training:
             if self.workshop.draining.is_set():
                 self.release()
                 return
+            reach("training.assigned")
             ours, theirs = multiprocessing.Pipe()
             process = self.workshop.trainers.Process(target=trainer.main, args=(assignment, theirs), daemon=True)
             process.start()
@@ -164,6 +166,7 @@ class Training:
         return True
 
     def _report(self, message: Reported) -> None:
+        reach("training.reported")
         checkpoints = [self._store(kept) for kept in message.checkpoints]
         self.lease.progress = message.progress
         orders = self._persist(
@@ -173,6 +176,7 @@ class Training:
 
     def _store(self, kept: Kept) -> NewCheckpoint:
         blob = self._persist(lambda: self.workshop.blobs.put(kept.content))
+        reach("training.kept")
         return NewCheckpoint(kept.epoch, kept.step, kept.digest, kept.metrics, blob, len(kept.content), kept.best)
 
     def _fail(self, broken: Broken) -> None:
