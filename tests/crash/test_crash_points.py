@@ -9,7 +9,6 @@ import pytest
 
 from store.blobs import SMALL
 from store.crash_points import POINTS
-from store.errors import BlobDamaged
 from store.lifecycle import FINAL_EVENTS, Status
 from tests.crash.fleet import Fleet
 from tests.crash.scenarios import (
@@ -172,20 +171,22 @@ def test_a_deleted_job_is_gone_or_as_it_was(fleet: Fleet, dataset: str, answered
     assert fleet.ask("GET", f"/v1/jobs/{job}").status_code == 404
 
 
+@pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("point", ["collect.before_files", "collect.before_commit", "collect.committed"])
-def test_bytes_that_were_half_deleted_are_stored_again_or_swept_up(fleet: Fleet, point: str) -> None:
-    content = np.random.default_rng(sorted(POINTS).index(point)).bytes(SMALL + 1)
+def test_bytes_that_were_half_deleted_are_swept_up_or_stored_again(fleet: Fleet, point: str, again: bool) -> None:
+    content = np.random.default_rng([sorted(POINTS).index(point), again]).bytes(SMALL + 1)
     digest = fleet.blobs.put(content)
     fleet.let_pass_an_hour()
     fleet.arm(point)
     assert fleet.collect() == -signal.SIGKILL
     fleet.victim(point)
-    assert fleet.blobs.put(content) == digest
-    assert fleet.blobs.get(digest) == content
-    fleet.let_pass_an_hour()
+    if again:
+        assert fleet.blobs.put(content) == digest
+        assert fleet.blobs.get(digest) == content
+        fleet.let_pass_an_hour()
     assert fleet.collect() == 0
-    with pytest.raises(BlobDamaged):
-        fleet.blobs.get(digest)
+    assert digest not in fleet.bytes_in_files()
+    assert not list((fleet.folder / "blobs").rglob(digest.removeprefix("sha256:")))
 
 
 def test_kills_leave_no_bytes_behind(fleet: Fleet, dataset: str) -> None:
