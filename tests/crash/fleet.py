@@ -131,10 +131,10 @@ class Fleet:
         """Its first epoch is reported, and others are not."""
         return self.wait(job, lambda record: record.epoch > 0)
 
-    def owner(self, record: JobRecord) -> psutil.Process:
-        """The worker that trains a job."""
-        assert record.owner is not None
-        return psutil.Process(int(record.owner.rpartition("-")[2]))
+    def owner(self, job: str) -> psutil.Process:
+        """The worker that took a job last."""
+        workers = [event.data["worker"] for event in self.jobs.events(TENANT, job) if event.type == "started"]
+        return psutil.Process(int(workers[-1].rpartition("-")[2]))
 
     def let_pass_an_hour(self) -> None:
         """All bytes, and what lies aside of them, are older than they are by more than an hour."""

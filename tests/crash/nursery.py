@@ -15,12 +15,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import service.__main__
+import service.app
+import service.wire
 import worker.app
 import worker.worker
 from standalone.lifeline import dies_with_parent
 
-PRELOADED = (service.__main__, worker.app, worker.worker)
+PRELOADED = (service.app, service.wire, worker.app, worker.worker)
 
 
 class Nursery:

@@ -22,7 +22,7 @@ SPECS: dict[str, Spec] = {
     # The same with checkpoints in files.
     "large": {"network": _dense(160, 160), "optimizer": {"type": "adam", "learning_rate": 0.01}},
     # A second, so that there is time to interfere; checkpoints in files.
-    "slow": {"network": _dense(256, 256), "batch_size": 1, "epochs": 8},
+    "slow": {"network": _dense(256, 256), "batch_size": 1, "epochs": 60},
     "endless": {"network": _dense(8), "epochs": 1_000_000},
     # Time within an epoch.
     "long_epochs": {"network": _dense(640, 640), "batch_size": 1, "epochs": 2},
@@ -47,7 +47,8 @@ def trains(fleet: Fleet, arm: Arm, spec: Spec) -> str:
 
 def loses_its_trainer(fleet: Fleet, arm: Arm, spec: Spec) -> str:
     job = fleet.submit(spec)
-    owner = fleet.owner(fleet.wait_training(job))
+    fleet.wait_training(job)
+    owner = fleet.owner(job)
     arm()
     for parent in owner.children():
         for trainer in parent.children():
@@ -57,7 +58,8 @@ def loses_its_trainer(fleet: Fleet, arm: Arm, spec: Spec) -> str:
 
 def is_released(fleet: Fleet, arm: Arm, spec: Spec) -> str:
     job = fleet.submit(spec)
-    owner = fleet.owner(fleet.wait_training(job))
+    fleet.wait_training(job)
+    owner = fleet.owner(job)
     arm()
     owner.terminate()
     return job
