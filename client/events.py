@@ -19,6 +19,7 @@ LAST = frozenset({"succeeded", "failed", "cancelled"})
 STORY = (
     "queued",
     "started",
+    "checkpoint_damaged",
     "cancel_requested",
     "pause_requested",
     "fingerprint_changed",

@@ -16,6 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from core.spec import Finding, SpecError, pointer
 from service import bodies
 from service.lanes import Busy
+from store.blobs import files_must_be
 
 FILES = ("file", "images", "labels", "x", "y")
 FIELDS = ("name", "format", "options")
@@ -45,7 +46,12 @@ class Uploads:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Path]:
-        """An empty folder for one upload, removed afterwards whatever happens; raises Busy."""
+        """An empty folder for one upload, removed afterwards whatever happens.
+
+        Raises:
+            Busy: too many uploads are under way.
+            Unavailable: the disk is full or fails, now or while the upload is dealt with.
+        """
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._slots.acquire()
@@ -53,8 +59,9 @@ class Uploads:
             raise Busy from None
         folder = self.folder / secrets.token_hex(8)
         try:
-            await asyncio.to_thread(folder.mkdir, parents=True)
-            yield folder
+            with files_must_be("received"):
+                await asyncio.to_thread(folder.mkdir, parents=True)
+                yield folder
         finally:
             # Shielded: a client that goes away must not leave its files behind.
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))

@@ -33,7 +33,7 @@ def _digest_of(path: Path) -> str:
 
 
 @contextmanager
-def _files_must_be(done: str) -> Iterator[None]:
+def files_must_be(done: str) -> Iterator[None]:
     """A full disk, a read-only folder, a lost volume: the same call may succeed later."""
     try:
         yield
@@ -66,7 +66,7 @@ class Blobs:
             self._touch(digest, len(data), data)
             return digest
         self._touch(digest, len(data), None)
-        with _files_must_be("stored"), tempfile.NamedTemporaryFile(dir=self._scratch()) as file:
+        with files_must_be("stored"), tempfile.NamedTemporaryFile(dir=self._scratch()) as file:
             file.write(data)
             file.flush()
             self._publish(Path(file.name), digest)
@@ -78,7 +78,7 @@ class Blobs:
         Raises:
             Unavailable: they cannot be stored.
         """
-        with _files_must_be("stored"):
+        with files_must_be("stored"):
             digest = _digest_of(path)
             self._touch(digest, path.stat().st_size, None)
             self._publish(path, digest)
@@ -103,13 +103,13 @@ class Blobs:
             BlobDamaged: they are missing or other bytes.
             Unavailable: they cannot be read or copied now.
         """
-        with _files_must_be("copied"):
+        with files_must_be("copied"):
             return self._local(digest)
 
     def verified(self, digest: str) -> Path:
         """`path`, once all of its bytes were read and found whole; raises what `path` does."""
         path = self.path(digest)
-        with _files_must_be("read"):
+        with files_must_be("read"):
             if _digest_of(path) == digest:
                 return path
             if path != self.cache / _place(digest):
@@ -159,10 +159,10 @@ class Blobs:
             gone = delete(tables.blob).where(tables.blob.c.digest.in_(digests), tables.blob.c.touched_at < old)
             collected = list(connection.scalars(gone.returning(tables.blob.c.digest)))
             reach("collect.before_files")
-            with _files_must_be("deleted"):
+            with files_must_be("deleted"):
                 for digest in collected:
                     self._remove(digest)
-        with _files_must_be("deleted"):
+        with files_must_be("deleted"):
             for left in self._scratch().iterdir():
                 with suppress(FileNotFoundError):
                     if left.stat().st_mtime < old.timestamp():
@@ -217,7 +217,7 @@ class Blobs:
 
     def _read(self, digest: str) -> bytes:
         filesystem, root = self._remote
-        with _files_must_be("read"):
+        with files_must_be("read"):
             try:
                 return bytes(filesystem.cat_file(f"{root}/{_place(digest)}"))
             except FileNotFoundError as error:

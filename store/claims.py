@@ -23,7 +23,7 @@ from store.errors import StaleAttempt, Unavailable
 from store.lifecycle import Status
 from store.line import ORDER, WAITS
 from store.model_versions import insert_model
-from store.moves import move, record_events
+from store.moves import move, notice, record_events
 from store.plain import plain, plain_values
 from store.records import CheckpointRecord, JobRecord, job_record
 
@@ -234,6 +234,17 @@ class Claims:
                 keep = {values["checkpoint_id"], values.get("best_checkpoint_id", row.best_checkpoint_id)}
                 forget_old_checkpoints(connection, row.id, claim.spec.checkpoints.keep, keep)
         return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
+
+    def pass_over(self, claim: Claim, damaged: CheckpointRecord, detail: str) -> None:
+        """Note that a checkpoint cannot be gone on from, since its bytes are damaged.
+
+        Raises:
+            StaleAttempt: the job is no longer this claim's.
+        """
+        data = {"checkpoint": damaged.id, "epoch": damaged.epoch, "step": damaged.step, "detail": plain(detail)}
+        with self.database.transaction() as connection:
+            if notice(connection, "checkpoint_damaged", claim.job_id, guard=[claim.fence], data=data) is None:
+                raise StaleAttempt(claim.job_id, claim.attempt)
 
     def succeed(self, claim: Claim, *, model_from_best: bool = False, reason: str | None = None) -> JobRecord:
         """End the job well: its model and its last status in one transaction. A cancel asked before wins.

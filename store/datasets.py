@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from core import data
 from core.schema import DataSchema
 from store import clock, tables
-from store.blobs import Blobs
+from store.blobs import Blobs, files_must_be
 from store.database import Database
 from store.errors import InUse, NotFound, Unavailable
 from store.ids import new_id
@@ -127,6 +127,8 @@ class Datasets:
         job = tables.job
         users = or_(job.c.dataset_id == dataset_id, job.c.validation_dataset_id == dataset_id)
         with self.database.transaction() as connection:
+            # Locked: a job that is being submitted is seen, and none can be submitted until the dataset is gone.
+            connection.execute(select(tables.dataset.c.id).where(tables.dataset.c.id == dataset_id).with_for_update())
             row = connection.execute(select(job.c.id, job.c.status).where(users).limit(1)).first()
             if row is not None:
                 over = " (over)" if row.status in OVER else ""
@@ -134,7 +136,16 @@ class Datasets:
             connection.execute(delete(tables.dataset).where(tables.dataset.c.id == dataset_id))
 
     def folder(self, record: DatasetRecord) -> Path:
-        """A local folder as core.data.Dataset.open reads it: links to blobs, no copies where blobs are local."""
+        """A local folder as core.data.Dataset.open reads it: links to blobs, no copies where blobs are local.
+
+        Raises:
+            BlobDamaged: an array is missing or other bytes.
+            Unavailable: the folder, or the local copy of an array, cannot be made now.
+        """
+        with files_must_be("linked"):
+            return self._linked(record)
+
+    def _linked(self, record: DatasetRecord) -> Path:
         folder = self.cache / "datasets" / record.id
         if (folder / SCHEMA_FILE).exists():
             if all(array.exists() for array in folder.rglob("*.npy")):

@@ -76,6 +76,7 @@ NOTICES: dict[str, str] = {
     "queued": "The job was accepted.",
     "epoch": "An epoch came to its end; data holds its metrics.",
     "checkpoint": "A checkpoint was stored; data holds its id, epoch and digest.",
+    "checkpoint_damaged": "A checkpoint's bytes are not what was stored; the one before it is taken.",
     "cancel_requested": "The running job was asked to stop for good.",
     "pause_requested": "The running job was asked to pause.",
     "fingerprint_changed": "Something else computes it from here on, so that its bits are no longer promised.",

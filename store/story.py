@@ -82,6 +82,9 @@ SENTENCES: dict[str, Callable[[Data], str]] = {
     "started": _started,
     "epoch": _measured,
     "checkpoint": _stored,
+    "checkpoint_damaged": lambda data: (
+        f"passed over {_place(data.get('epoch', 0), data.get('step', 0))}{_because(data)}"
+    ),
     "cancel_requested": lambda data: "asked to stop for good",
     "pause_requested": lambda data: "asked to pause",
     "fingerprint_changed": lambda data: _bare(data.get("detail", "computed by something else from here on")),

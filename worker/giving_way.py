@@ -1,4 +1,4 @@
-"""Manners of a trainer process: it dies with its parent, dies first when memory ends, and yields the processor."""
+"""Manners of a trainer process: it dies with its parent, takes no more memory than it may, and yields the processor."""
 
 import ctypes
 import os
@@ -24,6 +24,11 @@ def give_way() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except OSError:
         os.nice(19)
+
+
+def take_no_more_than(memory_bytes: int) -> None:
+    """Have allocations beyond this fail with MemoryError; mapped files, such as datasets, do not count."""
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
 def be_the_first_to_go() -> None:

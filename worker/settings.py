@@ -25,6 +25,9 @@ class WorkerSettings(BaseSettings):
     poll_s: float = Field(0.5, gt=0, description="How often the queue is looked at while no bell can be heard.")
     blob_grace_s: float = Field(GRACE_S, ge=10, description="How long bytes that no row names are kept.")
     give_way: bool = Field(True, description="Trainers run under SCHED_IDLE, so that a server beside them stays quick.")
+    trainer_memory_bytes: int | None = Field(
+        None, ge=2**28, description="Memory that one trainer may take; a job that needs more fails alone."
+    )
     alive_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("NUDGE_ALIVE_FILE", "alive_file"),

@@ -39,12 +39,15 @@ class Assignment:
     start: Path | None  # a checkpoint of another one, for its weights and, where the spec says so, its optimizer state
     checkpoint_s: float  # seconds of training after which a checkpoint is kept, wherever it stands
     give_way: bool
+    memory_bytes: int | None  # more than this it may not take
 
 
 def main(assignment: Assignment, pipe: Connection) -> None:
     """Train, telling everything to `pipe`; ends when told STOP, when the pipe closes, or when training is over."""
     giving_way.die_with_parent()
     giving_way.be_the_first_to_go()
+    if assignment.memory_bytes is not None:
+        giving_way.take_no_more_than(assignment.memory_bytes)
     if assignment.give_way:
         giving_way.give_way()
     # Ctrl-C reaches the whole process group, a service manager's SIGTERM the whole tree; what stops a trainer is its
@@ -59,7 +62,7 @@ def main(assignment: Assignment, pipe: Connection) -> None:
             reach("trainer.over")
             pipe.send(last)
     except MemoryError:
-        pipe.send(Broken("out_of_memory", "The job needs more memory than this machine has free."))
+        pipe.send(Broken("out_of_memory", _too_little(assignment.memory_bytes)))
     except SpecError as error:
         pipe.send(Broken("bad_spec", str(error)))
     except (CheckpointDamaged, CheckpointMismatch) as error:
@@ -71,6 +74,12 @@ def main(assignment: Assignment, pipe: Connection) -> None:
     except Exception as error:  # our own mistake: it would only happen again
         traceback.print_exc()
         pipe.send(Broken("internal_error", f"{type(error).__name__}: {error}"))
+
+
+def _too_little(memory_bytes: int | None) -> str:
+    if memory_bytes is None:
+        return "The job needs more memory than this machine has free."
+    return f"The job needs more than the {memory_bytes} bytes of memory that a trainer may take here."
 
 
 def _train(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Message:

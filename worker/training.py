@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -106,6 +107,7 @@ class Training:
             start=self.workshop.blobs.verified(claim.start_blob) if claim.start_blob and resume is None else None,
             checkpoint_s=self.workshop.settings.checkpoint_s,
             give_way=self.workshop.settings.give_way,
+            memory_bytes=self.workshop.settings.trainer_memory_bytes,
         )
 
     def _checkpoint(self) -> Path | None:
@@ -115,6 +117,7 @@ class Training:
                 return self.workshop.blobs.verified(record.blob)
             except BlobDamaged as error:
                 log.warning("checkpoint.damaged", checkpoint=record.id, detail=str(error))
+                self._persist(partial(self.claims.pass_over, self.claim, record, str(error)))
         return None
 
     def _listen(self, pipe: Connection, process: Any) -> bool:

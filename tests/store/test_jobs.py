@@ -1,11 +1,16 @@
 """Submit, look, list, cancel, pause, resume, retry, delete: as the owner of a job sees them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from store.database import Database
 from store.errors import BadCursor, IllegalMove, InUse, KeyReused, NotFound
-from store.submissions import Idempotency, Submission
+from store.migrate import migrate
+from store.submissions import Idempotency, NewJob, Submission, submit_group
+from tests.infrastructure.processes import eventually
 from tests.store.conftest import ESTIMATE, TENANT, Store
 
 
@@ -156,3 +161,18 @@ def test_a_dataset_in_use_cannot_be_deleted(store: Store) -> None:
     store.datasets.delete(TENANT, store.dataset.id)
     with pytest.raises(NotFound):
         store.datasets.get(TENANT, store.dataset.id)
+
+
+def test_a_dataset_that_a_job_is_just_being_made_from_cannot_be_deleted(postgres_url: str, tmp_path: Path) -> None:
+    database = Database(postgres_url)
+    migrate(database)
+    store = Store(database, tmp_path)
+    waits = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as connection:
+            submit_group(connection, [NewJob(TENANT, store.spec(), ESTIMATE)])
+            deleting = pool.submit(store.datasets.delete, TENANT, store.dataset.id)
+            eventually(lambda: connection.scalar(waits) > 0, 30, "it waits for our lock")
+        with pytest.raises(InUse):
+            deleting.result()
+    database.dispose()

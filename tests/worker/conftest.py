@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from store.migrate import migrate
 from store.models import Models
 from store.queue import Doorbell
 from store.records import JobRecord
+from tests.infrastructure.processes import eventually
 
 TENANT = "default"
 # Seconds, in which a test can interfere: each example is a step of its own, through layers of some width.
@@ -173,6 +174,31 @@ class Plant:
                 raise TimeoutError(self.logs())
             time.sleep(0.01)
         return found[0]
+
+    @contextmanager
+    def suspended(self, worker: psutil.Process) -> Iterator[None]:
+        """A worker with all of its processes, frozen between two transactions: none could go on in their place else."""
+        family = [worker, *worker.children(recursive=True)]
+
+        def suspend() -> bool:
+            for process in family:
+                process.suspend()
+            if self.is_quiet():
+                return True
+            resume()
+            time.sleep(0.2)  # for the transaction to end
+            return False
+
+        def resume() -> None:
+            for process in family:
+                with suppress(psutil.NoSuchProcess):  # whoever woke first may have ended the others
+                    process.resume()
+
+        eventually(suspend, 60, "they are suspended between two transactions")
+        try:
+            yield
+        finally:
+            resume()
 
     def is_quiet(self) -> bool:
         """Whether nobody is in the middle of a transaction."""

@@ -2,7 +2,6 @@
 
 import signal
 import time
-from contextlib import suppress
 
 import psutil
 import pytest
@@ -94,29 +93,8 @@ def test_an_owner_that_was_frozen_past_its_lease_writes_nothing(plant: Plant) ->
     with plant.worker() as frozen:
         hit = plant.submit(**LONG)
         plant.wait(hit, lambda job: job.epoch >= 1)
-        family = [frozen, *frozen.children(recursive=True)]
-
-        def suspend() -> bool:
-            """Suspend them, unless they hold the locks of a transaction: then nobody could go on in their place."""
-            for process in family:
-                process.suspend()
-            if plant.is_quiet():
-                return True
-            resume()
-            time.sleep(0.2)  # for the transaction to end
-            return False
-
-        def resume() -> None:
-            for process in family:
-                with suppress(psutil.NoSuchProcess):  # whoever woke first may have ended the others
-                    process.resume()
-
-        eventually(suspend, 60, "they are suspended between two transactions")
-        try:
-            with plant.worker(**IMPATIENT):
-                job = plant.wait_over(hit)
-        finally:
-            resume()
+        with plant.suspended(frozen), plant.worker(**IMPATIENT):
+            job = plant.wait_over(hit)
         gave_up = ('"event": "job.taken"', '"event": "job.trainer_lost"')
         log = plant.folder / "worker-0.log"
         eventually(lambda: any(words in log.read_text() for words in gave_up), 30, "it sees that the job is taken")
