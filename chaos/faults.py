@@ -20,12 +20,13 @@ FREEZE_S = (4.0, 6.0)  # past the lease of 3 s; on SQLite a frozen writer may ho
 
 @dataclass
 class Striker:
-    """Strikes the house. `counts` tells how often each fault was done."""
+    """Strikes the house, but never ends the parts that are `spared`. `counts` tells how often each fault was done."""
 
     house: House
     agenda: Agenda
     ledger: Ledger
     draw: random.Random
+    spared: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -38,7 +39,11 @@ class Striker:
 
     def strike(self) -> str | None:
         """The next fault of a shuffled deck that can be done now; None when none can."""
-        possible = {name: fault for name, fault in FAULTS.items() if fault.database in (None, self.house.kind)}
+        possible = {
+            name: fault
+            for name, fault in FAULTS.items()
+            if fault.database in (None, self.house.kind) and fault.ends not in self.spared
+        }
         if not self._deck:
             self._deck = [name for name, fault in possible.items() for _ in range(fault.weight)]
             self.draw.shuffle(self._deck)
@@ -61,6 +66,11 @@ class Striker:
         """A worker that trains."""
         return next((part for part in self.workers() if part.trainers()), None)
 
+    def worker_to_strike(self, *, ends: bool) -> Part | None:
+        """A worker, one that trains if there is any; with `ends` one that may end."""
+        able = [part for part in self.workers() if not (ends and part.name in self.spared)]
+        return next((part for part in able if part.trainers()), next(iter(able), None))
+
 
 def _kill_trainer(striker: Striker) -> bool:
     if (worker := striker.busy_worker()) is None:
@@ -80,9 +90,11 @@ def _freeze_trainer(striker: Striker) -> bool:
     return True
 
 
-def _on_worker(act: Callable[[Striker, Part], None], *, lost: bool = True) -> Callable[[Striker], bool]:
+def _on_worker(
+    act: Callable[[Striker, Part], None], *, lost: bool = True, ends: bool = True
+) -> Callable[[Striker], bool]:
     def strike(striker: Striker) -> bool:
-        worker = striker.busy_worker() or next(striker.workers(), None)
+        worker = striker.worker_to_strike(ends=ends)
         if worker is None:
             return False
         if lost:
@@ -145,11 +157,13 @@ def _restart_at_once(_: Striker, part: Part) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """`strike` gives False when there is nothing to strike; `weight` is how often it lies in the deck."""
+    """`strike` gives False when there is nothing to strike; `weight` is how often it lies in the deck; `ends` names the
+    part that it always ends."""
 
     strike: Callable[[Striker], bool]
     weight: int = 1
     database: str | None = None
+    ends: str | None = None
 
 
 FAULTS: dict[str, Fault] = {
@@ -157,12 +171,12 @@ FAULTS: dict[str, Fault] = {
     "trainer frozen": Fault(_freeze_trainer, 1),
     "worker tree killed": Fault(_on_worker(_kill), 2),
     "worker killed alone": Fault(_on_worker(_kill_alone), 1),
-    "worker tree frozen": Fault(_on_worker(_freeze), 2),
-    "worker frozen alone": Fault(_on_worker(_freeze_alone), 1),
+    "worker tree frozen": Fault(_on_worker(_freeze, ends=False), 2),
+    "worker frozen alone": Fault(_on_worker(_freeze_alone, ends=False), 1),
     "worker told to stop": Fault(_on_worker(_stop, lost=False), 2),
-    "server killed": Fault(_on("server", _kill), 1),
+    "server killed": Fault(_on("server", _kill), 1, ends="server"),
     "server frozen": Fault(_on("server", _freeze), 1),
-    "server told to stop": Fault(_on("server", _stop), 1),
+    "server told to stop": Fault(_on("server", _stop), 1, ends="server"),
     "broker killed": Fault(_on("broker", _kill), 1),
     "broker flushed": Fault(_flush_broker, 1),
     "broker frozen": Fault(_on("broker", _freeze), 1),

@@ -18,7 +18,7 @@ from chaos.ledger import Ledger
 from chaos.load import FEWEST, Load
 from chaos.references import train_calmly
 from chaos.report import Report
-from chaos.soak import Soak
+from chaos.soak import SPARED_WORKER, Soak
 
 CARE_S = 0.1
 NO_MOVE_S = 90.0  # jobs that do not move for so long in a house that is whole will never end
@@ -59,7 +59,9 @@ def _run(plan: Plan, house: House, bar: Progress) -> int:
     task = bar.add_task("undisturbed references", total=None)
     references = train_calmly(caller, house.database, dataset, plan.kinds, ledger)
     checker = Checker(house.database, house.blobs, caller, ledger, references)
-    striker = Striker(house, agenda, ledger, random.Random(plan.seed))
+    # In a soak something must live through all of it, or growth would end with each restart.
+    spared = frozenset(("server", SPARED_WORKER) if plan.soak_s else ())
+    striker = Striker(house, agenda, ledger, random.Random(plan.seed), spared)
     load = Load(house, ledger, dataset, plan.kinds, plan.seed)
     soak = Soak(house, ledger, references, report) if plan.soak_s else None
     draw = random.Random(f"{plan.seed}-pace")

@@ -23,6 +23,7 @@ from store.errors import Unavailable
 
 EVERY_S = 10.0
 MB = 1e6
+SPARED_WORKER = "worker-0"
 
 
 class Soak:
@@ -76,13 +77,17 @@ class Soak:
     def _sample(self) -> dict[str, float]:
         house = self.house
         workers = [_root(part) for part in house.workers]
+        server = [_root(house.server)]
+        lasting = [_root(part) for part in house.workers if part.name == SPARED_WORKER]
         trainers = [trainer for part in house.workers for trainer in part.trainers()]
         sample = {
-            "server_mb": _memory([_root(house.server)]),
-            "workers_mb": _memory(workers),
+            "server_mb": _memory(server),
+            "spared_worker_mb": _memory(lasting),
+            "all_workers_mb": _memory(workers),
             "trainers_mb": _memory(trainers),
-            "server_files": _files([_root(house.server)]),
-            "workers_files": _files(workers),
+            "server_files": _files(server),
+            "spared_worker_files": _files(lasting),
+            "all_workers_files": _files(workers),
             "wal_mb": self._wal() / MB,
             "blobs_mb": _size(house.folder / "blobs") / MB,
         }

@@ -25,7 +25,7 @@ SPECS: dict[str, Spec] = {
     "slow": {"network": _dense(256, 256), "batch_size": 1, "epochs": 60},
     "endless": {"network": _dense(8), "epochs": 1_000_000},
     # Time within an epoch.
-    "long_epochs": {"network": _dense(640, 640), "batch_size": 1, "epochs": 2},
+    "long_epochs": {"network": _dense(1600, 1600), "batch_size": 1, "epochs": 2},
     # Out of all bounds, but not in the first epoch.
     "diverging": {
         "network": _dense(),

@@ -62,7 +62,7 @@ CASES = [
     *around("claim", "worker"),
     Case("training.assigned", "worker"),
     Case("trainer.started", "worker.trainer"),
-    Case("trainer.mid_epoch", "worker.trainer", spec="long_epochs", passes=1),
+    Case("trainer.mid_epoch", "worker.trainer", spec="long_epochs"),
     Case("trainer.before_report", "worker.trainer"),
     Case("trainer.before_report", "worker.trainer", passes=1),
     Case("trainer.sent_report", "worker.trainer"),
