@@ -38,6 +38,7 @@ from tests.infrastructure.valkey import running_valkey
 console = Console(stderr=True)
 CORES = len(os.sched_getaffinity(0))
 ROWS, FEATURES, CLASSES = 2000, 64, 10
+FRESH_S = 3.0
 PATIENCE_S = 30.0  # a request that is not answered by then has failed
 PAUSE_S = 10.0  # a training whose epochs are further apart has paused
 # Half a second to a second for an epoch on one core, so that a job of any length keeps few rows.
@@ -118,7 +119,7 @@ class Load:
         self.port, self.dataset, self.model, self.long = port, dataset, model, long
         self.times: dict[str, list[float]] = defaultdict(list)
         self.errors: list[str] = []
-        self._idle: list[Connection] = []
+        self._idle: list[tuple[float, Connection]] = []
         self._queued: deque[str] = deque()  # submitted and not cancelled yet
         self._over: deque[str] = deque()  # cancelled and not deleted yet
         self._draw = random.Random(1)
@@ -139,7 +140,7 @@ class Load:
             task.add_done_callback(running.discard)
             passed(number / rate)
         await asyncio.gather(*running)
-        for connection in self._idle:
+        for _, connection in self._idle:
             await connection.__aexit__()
 
     async def _send(self, kind: str, due: float) -> None:
@@ -181,10 +182,19 @@ class Load:
         return job, request(method, path, accept="application/json")
 
     async def _ask(self, prepared: bytes) -> Answer:
-        connection = self._idle.pop() if self._idle else await Connection(self.port).__aenter__()
+        connection = await self._connection()
         answer = await connection.ask(prepared)
-        self._idle.append(connection)
+        self._idle.append((time.monotonic(), connection))
         return answer
+
+    async def _connection(self) -> Connection:
+        """One that was used a moment ago, or a new one: the server closes those that are idle for five seconds."""
+        while self._idle:
+            since, connection = self._idle.pop()
+            if time.monotonic() - since < FRESH_S:
+                return connection
+            await connection.__aexit__()
+        return await Connection(self.port).__aenter__()
 
 
 async def prepare(port: int) -> tuple[str, str, list[str]]:

@@ -23,6 +23,8 @@ from chaos.soak import SPARED_WORKER, Soak
 CARE_S = 0.1
 NO_MOVE_S = 90.0  # jobs that do not move for so long in a house that is whole will never end
 LONGEST_END_S = 900.0
+# A soak leaves the machine to others, so its trainers may be starved without being hung; what nobody names soon goes.
+SOAK = {"NUDGE_BLOB_GRACE_S": "60", "NUDGE_GIVE_WAY": "true", "NUDGE_HANG_S": "60"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Plan:
 
 def run(plan: Plan) -> int:
     """Do it; prints the report, whose last line is JSON. Gives the exit code."""
-    settings = {"NUDGE_BLOB_GRACE_S": "60"} if plan.soak_s else {}
+    settings = SOAK if plan.soak_s else {}
     console = Console(stderr=True)
     with (
         Progress(
