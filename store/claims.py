@@ -242,7 +242,7 @@ class Claims:
             StaleAttempt: the job is no longer this claim's.
         """
         data = {"checkpoint": damaged.id, "epoch": damaged.epoch, "step": damaged.step, "detail": plain(detail)}
-        with self.database.transaction() as connection:
+        with self.database.transaction("damage") as connection:
             if notice(connection, "checkpoint_damaged", claim.job_id, guard=[claim.fence], data=data) is None:
                 raise StaleAttempt(claim.job_id, claim.attempt)
 

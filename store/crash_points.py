@@ -22,6 +22,7 @@ TRANSACTIONS: dict[str, str] = {
     "claim": "A worker takes a job: attempt, status and event.",
     "renew": "A worker says that it lives, and hears its orders.",
     "report": "Epochs, metrics, checkpoints, pointers and events of a report.",
+    "damage": "A worker notes that a checkpoint's bytes are damaged, before it goes on from an older one.",
     "succeed": "The model and the last status.",
     "fail": "A worker ends a job that cannot go on.",
     "cancel": "A worker ends a job as it was asked to.",

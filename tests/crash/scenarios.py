@@ -5,6 +5,7 @@ from typing import Any
 
 from store.lifecycle import Status
 from tests.crash.fleet import Fleet
+from tests.service.house import TENANT
 
 Arm = Callable[[], None]
 Spec = dict[str, Any]
@@ -96,6 +97,18 @@ def is_resumed(fleet: Fleet, arm: Arm, spec: Spec) -> str:
     fleet.wait_training(job)
     _ask_for(fleet, job, "pause")
     fleet.wait(job, lambda record: record.status == Status.PAUSED)
+    arm()
+    _ask_for(fleet, job, "resume")
+    return job
+
+
+def is_resumed_behind_damage(fleet: Fleet, arm: Arm, spec: Spec) -> str:
+    job = fleet.submit(spec)
+    fleet.wait_training(job)
+    _ask_for(fleet, job, "pause")
+    fleet.wait(job, lambda record: record.status == Status.PAUSED)
+    newest = fleet.jobs.checkpoints(TENANT, job)[0]
+    fleet.blobs.path(newest.blob).write_bytes(b"damaged")
     arm()
     _ask_for(fleet, job, "resume")
     return job

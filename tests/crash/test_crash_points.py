@@ -20,6 +20,7 @@ from tests.crash.scenarios import (
     is_paused,
     is_released,
     is_resumed,
+    is_resumed_behind_damage,
     is_retried,
     loses_its_trainer,
     trains,
@@ -87,6 +88,7 @@ CASES = [
     *around("pause_request", "service", is_paused, "slow"),
     *around("pause", "worker", is_paused, "slow"),
     *around("resume", "service", is_resumed, "slow"),
+    *around("damage", "worker", is_resumed_behind_damage, "slow", seed=6),
     *around("release", "worker", is_released, "slow"),
     *around("rescue", "worker", loses_its_trainer, "slow"),
 ]

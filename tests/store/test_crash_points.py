@@ -21,6 +21,7 @@ NAMED = {
     "store/claims.py claim": {"claim"},
     "store/claims.py renew": {"renew"},
     "store/claims.py report": {"report"},
+    "store/claims.py pass_over": {"damage"},
     "store/claims.py succeed": {"succeed"},
     "store/claims.py end": {"fail", "cancel", "pause", "release"},
     "store/claims.py hand_back": {"rescue"},
