@@ -29,9 +29,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.wire import Connection, request
 from standalone.system import System
 from store.blobs import Blobs
-from store.claims import Claims, EpochReport, Progress
+from store.claims import Claims
 from store.database import Database
 from store.jobs import Jobs
+from store.reports import EpochReport, Progress
 
 console = Console(stderr=True)
 CORES = sorted(os.sched_getaffinity(0))

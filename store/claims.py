@@ -10,24 +10,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from core.checkpoint import FORMAT
-from core.fingerprint import Fingerprint, differences
+from core.fingerprint import Fingerprint
 from core.training_spec import TrainingSpec
 from store import clock, starts, tables
-from store.checkpoints import NewCheckpoint, add_checkpoints, forget_old_checkpoints
+from store.checkpoints import NewCheckpoint
 from store.database import Database
 from store.errors import StaleAttempt, Unavailable
 from store.lifecycle import Status
 from store.line import ORDER, WAITS
 from store.model_versions import insert_model
-from store.moves import move, notice, record_events
+from store.moves import move, notice
 from store.plain import plain, plain_values
 from store.records import CheckpointRecord, JobRecord, job_record
+from store.reports import EpochReport, Progress, Report, write_report
 
-job, checkpoint, metric = tables.job, tables.checkpoint, tables.metric
+job, checkpoint = tables.job, tables.checkpoint
 
 SPEC_VERSION = 1  # the newest that this version reads; jobs of a newer one are left to the workers that know it
 DEFAULT_ATTEMPTS = 5
@@ -65,23 +66,6 @@ class Orders:
 
     cancel: bool
     pause: bool
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far training came: `fraction` of the whole job, speed in examples a second."""
-
-    fraction: float
-    examples_per_s: float | None
-    eta_s: float | None
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """A finished epoch, 1-based, with its metrics."""
-
-    epoch: int
-    metrics: dict[str, Any]
 
 
 class Claims:
@@ -150,9 +134,7 @@ class Claims:
         """
         values: dict[str, Any] = {"heartbeat": job.c.heartbeat + 1, "runtime_s": claim.runtime_s}
         if progress is not None:
-            values |= {"examples_per_s": progress.examples_per_s, "eta_s": progress.eta_s}
-            # A job that was taken over does epochs again; its progress never falls meanwhile.
-            values["fraction"] = _larger(job.c.fraction, progress.fraction)
+            values |= progress.changes()
         statement = update(job).where(claim.fence).values(values)
         with self.database.transaction("renew") as connection:
             row = connection.execute(statement.returning(job.c.cancel_requested, job.c.pause_requested)).one_or_none()
@@ -179,60 +161,11 @@ class Claims:
         Raises:
             StaleAttempt: the job is no longer this claim's; nothing was written.
         """
-        now = clock.now()
         with self.database.transaction("report") as connection:
             row = self._hold(connection, claim)
-            fresh = [report for report in epochs if report.epoch > row.epoch]
-            kept, told = add_checkpoints(connection, row, checkpoints, now, fingerprint)
-            exactness, events = _exactness(row, fingerprint)
-            events += [("epoch", {"epoch": report.epoch, "epochs": row.epochs, **report.metrics}) for report in fresh]
-            events += [
-                (
-                    "checkpoint",
-                    {
-                        "checkpoint": new.id,
-                        "epoch": new.epoch,
-                        "step": new.step,
-                        "digest": new.digest,
-                        "best": new.best,
-                    },
-                )
-                for new in told
-            ]
-            values: dict[str, Any] = {
-                "heartbeat": job.c.heartbeat + 1,
-                "fraction": _larger(job.c.fraction, progress.fraction),
-                "examples_per_s": progress.examples_per_s,
-                "eta_s": progress.eta_s,
-                "last_event": row.last_event + len(events),
-                "runtime_s": claim.runtime_s,
-                **exactness,
-            }
-            if fresh:
-                values |= {"epoch": fresh[-1].epoch, "metrics": fresh[-1].metrics}
-            if told:
-                values |= {"fruitless_attempts": 0, "checkpoint_format": FORMAT}
-            if kept:
-                values["checkpoint_id"] = max(kept, key=lambda new: (new.epoch, new.step)).id
-                if best := [new.id for new in kept if new.best]:
-                    values["best_checkpoint_id"] = best[-1]
-            connection.execute(update(job).where(claim.fence).values(values))
-            if fresh:
-                rows = [
-                    {
-                        "job_id": row.id,
-                        "epoch": report.epoch,
-                        "tenant_id": row.tenant_id,
-                        "measurements": report.metrics,
-                    }
-                    for report in fresh
-                ]
-                connection.execute(insert(metric), rows)
-            if events:
-                record_events(connection, row.tenant_id, row.id, values["last_event"], events, now)
-            if kept:
-                keep = {values["checkpoint_id"], values.get("best_checkpoint_id", row.best_checkpoint_id)}
-                forget_old_checkpoints(connection, row.id, claim.spec.checkpoints.keep, keep)
+            values = {"heartbeat": job.c.heartbeat + 1, "runtime_s": claim.runtime_s}
+            report = Report(epochs, checkpoints, progress, fingerprint)
+            write_report(connection, row, claim.fence, report, values, claim.spec.checkpoints.keep, clock.now())
         return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
 
     def pass_over(self, claim: Claim, damaged: CheckpointRecord, detail: str) -> None:
@@ -349,18 +282,3 @@ def _attempts(spec: Any) -> int:
         return int(spec["limits"]["attempts"])
     except (KeyError, TypeError, ValueError):
         return DEFAULT_ATTEMPTS
-
-
-def _exactness(row: Any, fingerprint: Fingerprint | None) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
-    """What a report changes of a job's exactness, and the event that tells it."""
-    if fingerprint is None or fingerprint == row.fingerprint:
-        return {}, []
-    if row.fingerprint is None:
-        return {"fingerprint": fingerprint}, []
-    reason = plain(f"After epoch {row.epoch} it was computed with {differences(row.fingerprint, fingerprint)}.")
-    values = {"fingerprint": fingerprint, "bit_exact": False, "bit_exact_reason": reason}
-    return values, [("fingerprint_changed", {"epoch": row.epoch, "detail": reason})]
-
-
-def _larger(column: ColumnElement[float], value: float) -> Any:
-    return case((column < value, value), else_=column)

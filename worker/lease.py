@@ -11,8 +11,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from store.claims import Claim, Claims, Orders, Progress
+from store.claims import Claim, Claims, Orders
 from store.errors import StaleAttempt, Unavailable
+from store.reports import Progress
 from worker.settings import WorkerSettings
 
 STOP_PATIENCE_S = 8.0  # a trainer that is asked to stop gets so long to bring its checkpoint

@@ -20,8 +20,8 @@ from core.metrics import Measured
 from core.spec import SpecError
 from core.training import Chunk, Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
-from store.claims import EpochReport, Progress
 from store.crash_points import reach
+from store.reports import EpochReport, Progress
 from worker import giving_way
 from worker.messages import STOP, Broken, Finished, Kept, Message, Reported, Stepped, Stopped
 

@@ -12,12 +12,13 @@ import httpx
 from core.training import Epoch, fit
 from store.blobs import Blobs
 from store.checkpoints import NewCheckpoint
-from store.claims import Claim, Claims, EpochReport, Progress
+from store.claims import Claim, Claims
 from store.database import Database
 from store.datasets import Datasets
 from store.jobs import Jobs
 from store.migrate import migrate
 from store.models import Models
+from store.reports import EpochReport, Progress
 from tests.infrastructure.process import ServerProcess, free_port
 
 TENANT = "default"

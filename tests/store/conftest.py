@@ -12,12 +12,13 @@ from core.schema import ClassTarget, DataSchema
 from core.training_spec import TrainingSpec
 from store.blobs import Blobs
 from store.checkpoints import NewCheckpoint
-from store.claims import Claim, Claims, EpochReport, Progress
+from store.claims import Claim, Claims
 from store.database import Database
 from store.datasets import DatasetRecord, Datasets
 from store.jobs import Jobs
 from store.migrate import migrate
 from store.models import Models
+from store.reports import EpochReport, Progress
 
 TENANT = "default"
 ESTIMATE = Estimate(parameters=2, flops_per_epoch=10, memory_bytes=1000)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from store.claims import EpochReport, Progress
 from store.errors import StaleAttempt
 from store.moves import record_events
+from store.reports import EpochReport, Progress
 from store.rescue import Watch
 from tests.store.conftest import TENANT, Store
 

@@ -22,10 +22,10 @@ from hypothesis.stateful import (
 )
 
 from store import clock
-from store.claims import EpochReport, Progress
 from store.database import Database
 from store.errors import IllegalMove, KeyReused, NotFound, StaleAttempt, StoreError
 from store.lifecycle import OVER
+from store.reports import EpochReport, Progress
 from store.rescue import Watch
 from store.submissions import Idempotency
 from tests.store.actors import Hold, Looks

@@ -9,11 +9,12 @@ from sqlalchemy import exc, text, update
 from store import tables
 from store.blobs import Blobs
 from store.checkpoints import NewCheckpoint
-from store.claims import Claim, EpochReport, Progress
+from store.claims import Claim
 from store.database import Database
 from store.datasets import Datasets
 from store.errors import Unavailable
 from store.plain import LONGEST, plain
+from store.reports import EpochReport, Progress
 from tests.store.conftest import TENANT, Store
 
 

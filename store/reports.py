@@ -1,0 +1,109 @@
+"""What a report writes: metric rows, checkpoints, the job's pointers and progress, and an event for each of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, insert, update
+
+from core.checkpoint import FORMAT
+from core.fingerprint import Fingerprint, differences
+from store import tables
+from store.checkpoints import NewCheckpoint, add_checkpoints, forget_old_checkpoints
+from store.moves import record_events
+from store.plain import plain
+
+job, metric = tables.job, tables.metric
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training came: `fraction` of the whole job, speed in examples a second."""
+
+    fraction: float
+    examples_per_s: float | None
+    eta_s: float | None
+
+    def changes(self) -> dict[str, Any]:
+        """What it changes in the job's row. A job that was taken over does epochs again; its fraction never falls."""
+        fraction = case((job.c.fraction < self.fraction, self.fraction), else_=job.c.fraction)
+        return {"fraction": fraction, "examples_per_s": self.examples_per_s, "eta_s": self.eta_s}
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """A finished epoch, 1-based, with its metrics."""
+
+    epoch: int
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a worker brings: finished epochs, checkpoints whose bytes are stored, and what computed them."""
+
+    epochs: Sequence[EpochReport]
+    checkpoints: Sequence[NewCheckpoint]
+    progress: Progress
+    fingerprint: Fingerprint | None
+
+
+def write_report(
+    connection: Connection,
+    row: Any,
+    fence: ColumnElement[bool],
+    report: Report,
+    values: dict[str, Any],
+    keep: int,
+    now: datetime,
+) -> None:
+    """Write a report for the locked job `row`, and `values` besides; the newest `keep` checkpoints stay."""
+    fresh = [finished for finished in report.epochs if finished.epoch > row.epoch]
+    kept, told = add_checkpoints(connection, row, report.checkpoints, now, report.fingerprint)
+    exactness, events = _exactness(row, report.fingerprint)
+    events += [("epoch", {"epoch": finished.epoch, "epochs": row.epochs, **finished.metrics}) for finished in fresh]
+    events += [
+        (
+            "checkpoint",
+            {"checkpoint": new.id, "epoch": new.epoch, "step": new.step, "digest": new.digest, "best": new.best},
+        )
+        for new in told
+    ]
+    values |= {**report.progress.changes(), "last_event": row.last_event + len(events), **exactness}
+    if fresh:
+        values |= {"epoch": fresh[-1].epoch, "metrics": fresh[-1].metrics}
+    if told:
+        values |= {"fruitless_attempts": 0, "checkpoint_format": FORMAT}
+    if kept:
+        values["checkpoint_id"] = max(kept, key=lambda new: (new.epoch, new.step)).id
+        if best := [new.id for new in kept if new.best]:
+            values["best_checkpoint_id"] = best[-1]
+    connection.execute(update(job).where(fence).values(values))
+    if fresh:
+        rows = [
+            {
+                "job_id": row.id,
+                "epoch": finished.epoch,
+                "tenant_id": row.tenant_id,
+                "measurements": finished.metrics,
+            }
+            for finished in fresh
+        ]
+        connection.execute(insert(metric), rows)
+    if events:
+        record_events(connection, row.tenant_id, row.id, values["last_event"], events, now)
+    if kept:
+        named = {values["checkpoint_id"], values.get("best_checkpoint_id", row.best_checkpoint_id)}
+        forget_old_checkpoints(connection, row.id, keep, named)
+
+
+def _exactness(row: Any, fingerprint: Fingerprint | None) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+    """What a report changes of a job's exactness, and the event that tells it."""
+    if fingerprint is None or fingerprint == row.fingerprint:
+        return {}, []
+    if row.fingerprint is None:
+        return {"fingerprint": fingerprint}, []
+    reason = plain(f"After epoch {row.epoch} it was computed with {differences(row.fingerprint, fingerprint)}.")
+    values = {"fingerprint": fingerprint, "bit_exact": False, "bit_exact_reason": reason}
+    return values, [("fingerprint_changed", {"epoch": row.epoch, "detail": reason})]
