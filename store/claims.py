@@ -218,7 +218,8 @@ class Claims:
     ) -> JobRecord:
         """Make the move `fail`, `cancel`, `pause` or `release`, as the worker that holds the job.
 
-        A job that is handed back while it was asked to stop is stopped instead: a request never gets lost.
+        A job that is handed back while it was asked to stop is stopped instead: a request never gets lost. One that is
+        handed back because of some trouble, which `data` tells, goes behind all that wait: it would only meet it again.
 
         Raises:
             StaleAttempt: the job is no longer this claim's.
@@ -229,6 +230,8 @@ class Claims:
             if name == "release":
                 name = "cancel" if row.cancel_requested else "pause" if row.pause_requested else "release"
                 values["fruitless_attempts"] = max(0, row.fruitless_attempts - 1)
+                if data:
+                    values["queued_at"] = clock.now()
             elif name == "pause" and row.cancel_requested:
                 name = "cancel"
             return job_record(move(connection, name, claim.job_id, values=values, data=plain_values(data or {})))

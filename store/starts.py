@@ -12,7 +12,7 @@ from store.records import CheckpointRecord, checkpoint_record
 job, event, checkpoint = tables.job, tables.event, tables.checkpoint
 
 # The last event of a job that waits is the one that queued it.
-_LAST_EVENT = select(event.c.number, event.c.type, event.c.data, job.c.attempt, job.c.queued_at).join_from(
+_LAST_EVENT = select(event.c.number, event.c.type, event.c.data, event.c.created_at, job.c.attempt).join_from(
     job, event, (event.c.job_id == job.c.id) & (event.c.number == job.c.last_event)
 )
 
@@ -34,7 +34,7 @@ def look(connection: Connection, job_id: str, now: datetime) -> Start | None:
     query = select(checkpoint).where(checkpoint.c.job_id == job_id)
     query = query.order_by(checkpoint.c.epoch.desc(), checkpoint.c.step.desc(), checkpoint.c.id.desc())
     checkpoints = tuple(checkpoint_record(found) for found in connection.execute(query))
-    waited_s = max(0.0, (now - row.queued_at).total_seconds())  # a clock may be set back
+    waited_s = max(0.0, (now - row.created_at).total_seconds())  # a clock may be set back
     data: dict[str, Any] = {
         "attempt": row.attempt + 1,
         "after": row.type,

@@ -178,7 +178,7 @@ class Life:
         standing, transition = self.standing, TRANSITIONS[name]
         standing.status = str(transition.target)
         standing.events.append(transition.event)
-        if transition.target is Status.QUEUED:
+        if transition.target is Status.QUEUED and name not in ("rescue", "release"):
             self.queued_at = now
         if transition.target is not Status.RUNNING:
             standing.owner, standing.cancel, standing.pause = None, False, False

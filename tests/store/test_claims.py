@@ -33,7 +33,9 @@ def test_a_job_that_lost_its_worker_keeps_its_place_in_the_line(store: Store) ->
     lost = store.start(first)
     store.claims.hand_back(first, lost.attempt, None, "died")
     assert store.claims.queued(10) == [first, second]
-    store.claims.end(store.start(first), "release")  # another worker, or the same one later
+    store.claims.end(store.start(first), "release")  # its worker was told to stop
+    assert store.claims.queued(10) == [first, second]
+    store.claims.end(store.start(first), "release", data={"detail": "The disk is full."})
     assert store.claims.queued(10) == [second, first]
 
 

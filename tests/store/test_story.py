@@ -21,8 +21,11 @@ def story(store: Store, job_id: str) -> list[str]:
 def age(store: Store, job_id: str, seconds: float) -> None:
     """Let a job have waited for so long."""
     moment = datetime.now(UTC) - timedelta(seconds=seconds)
+    event, last = tables.event, store.jobs.get(TENANT, job_id).last_event
     with store.database.transaction() as connection:
-        connection.execute(update(tables.job).where(tables.job.c.id == job_id).values(queued_at=moment))
+        connection.execute(
+            update(event).where(event.c.job_id == job_id, event.c.number == last).values(created_at=moment)
+        )
 
 
 def test_every_event_has_its_sentence() -> None:
