@@ -15,10 +15,11 @@ job, event, metric, dataset = tables.job, tables.event, tables.metric, tables.da
 def read_receipt(database: Database, tenant: str, job_id: str) -> Receipt:
     """The receipt of a job as it stands; raises NotFound."""
     with database.reading() as connection:
+        # On PostgreSQL each statement sees its own moment: nothing beyond the row's own is told.
         row = connection.execute(select(job).where(job.c.tenant_id == tenant, job.c.id == job_id)).one_or_none()
         if row is None:
             raise NotFound("job", job_id)
-        marks = _marks(connection, job_id)
+        marks = _marks(connection, job_id, row.last_event)
         query = select(metric.c.epoch, metric.c.measurements).where(
             metric.c.job_id == job_id, metric.c.epoch <= row.epoch
         )
@@ -26,8 +27,6 @@ def read_receipt(database: Database, tenant: str, job_id: str) -> Receipt:
         model_digest = connection.scalar(select(tables.model.c.digest).where(tables.model.c.id == row.model_id))
         data = _data(connection, row.dataset_id)
         validation = _data(connection, row.validation_dataset_id) if row.validation_dataset_id else None
-    # On PostgreSQL each statement sees its own moment: nothing beyond the row's own is told.
-    marks = [mark for mark in marks if (mark.epoch, mark.step) <= (row.epoch + 1, 0)]
     return Receipt(
         job=row.id,
         name=row.name,
@@ -53,13 +52,16 @@ def read_receipt(database: Database, tenant: str, job_id: str) -> Receipt:
     ).sealed()
 
 
-def _marks(connection: Connection, job_id: str) -> list[Mark]:
+def _marks(connection: Connection, job_id: str, last_event: int) -> list[Mark]:
     """Every checkpoint that was told of; where bytes were damaged and made again, the last ones."""
-    query = select(event.c.data).where(event.c.job_id == job_id, event.c.type == "checkpoint").order_by(event.c.number)
+    told_of = event.c.job_id == job_id, event.c.type == "checkpoint", event.c.number <= last_event
+    query = select(event.c.data).where(*told_of).order_by(event.c.number)
     found = {(told["epoch"], told.get("step", 0)): told["digest"] for told in connection.scalars(query)}
     return [Mark(epoch=epoch, step=step, digest=found[epoch, step]) for epoch, step in sorted(found)]
 
 
 def _data(connection: Connection, dataset_id: str) -> Data:
-    row: Any = connection.execute(select(dataset).where(dataset.c.id == dataset_id)).one()
+    row: Any = connection.execute(select(dataset).where(dataset.c.id == dataset_id)).one_or_none()
+    if row is None:  # deleted a moment ago, after its job
+        raise NotFound("dataset", dataset_id)
     return Data(id=row.id, name=row.name, version=row.version, digest=row.digest, rows=row.shape["rows"])
