@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Select, bindparam, insert, select
 
+from core.checkpoint import FORMAT
 from core.estimate import Estimate
 from core.training_spec import TrainingSpec, ValidationDataset
 from store import clock, tables
@@ -167,7 +168,7 @@ def _row(new: NewJob) -> dict[str, Any]:
         "cancel_requested": False,
         "pause_requested": False,
         "runtime_s": 0.0,
-        "checkpoint_format": 1,
+        "checkpoint_format": FORMAT if spec.from_checkpoint else 1,  # who claims it must read the one to begin from
         "bit_exact": True,
         "epoch": 0,
         "epochs": spec.epochs,

@@ -112,7 +112,8 @@ class JobColumns(TypedColumns):
 
     # Seconds in which a worker held it, since it was queued first or retried.
     runtime_s: Named[float] = Column(Float)
-    # The newest format among its checkpoints: a worker that is too old to read it leaves the job alone.
+    # The newest format among its checkpoints, and the one it begins from: a worker that is too old to read it leaves
+    # the job alone.
     checkpoint_format: Named[int] = Column(Integer)
     # What computed it last (core.fingerprint); once that changes, bits are no longer promised, and why is told.
     fingerprint: Named[Any] = Column(JSON(none_as_null=True), nullable=True)
