@@ -169,15 +169,19 @@ class Claims:
         return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
 
     def pass_over(self, claim: Claim, damaged: CheckpointRecord, detail: str) -> None:
-        """Note that a checkpoint cannot be gone on from, since its bytes are damaged.
+        """Note, once, that a checkpoint cannot be gone on from, since its bytes are damaged.
 
         Raises:
             StaleAttempt: the job is no longer this claim's.
         """
+        kind, event = "checkpoint_damaged", tables.event
         data = {"checkpoint": damaged.id, "epoch": damaged.epoch, "step": damaged.step, "detail": plain(detail)}
         with self.database.transaction("damage") as connection:
-            if notice(connection, "checkpoint_damaged", claim.job_id, guard=[claim.fence], data=data) is None:
-                raise StaleAttempt(claim.job_id, claim.attempt)
+            row = self._hold(connection, claim)
+            last = select(event).where(event.c.job_id == row.id, event.c.number == row.last_event)
+            told = connection.execute(last).one()
+            if told.type != kind or told.data["checkpoint"] != damaged.id:
+                notice(connection, kind, claim.job_id, data=data)
 
     def succeed(self, claim: Claim, *, model_from_best: bool = False, reason: str | None = None) -> JobRecord:
         """End the job well: its model and its last status in one transaction. A cancel asked before wins.
@@ -190,7 +194,9 @@ class Claims:
                 with self.database.transaction("succeed") as connection:
                     row = self._hold(connection, claim)
                     if row.cancel_requested:
-                        return job_record(move(connection, "cancel", claim.job_id))
+                        return job_record(
+                            move(connection, "cancel", claim.job_id, values={"runtime_s": claim.runtime_s})
+                        )
                     source = (model_from_best and row.best_checkpoint_id) or row.checkpoint_id
                     found = connection.execute(select(checkpoint).where(checkpoint.c.id == source)).one()
                     model_id = insert_model(connection, row, found, row.name)
