@@ -238,7 +238,8 @@ async def get_job(
         await services.broadcast.wait(record, wait)
         record = await services.call(services.jobs.get, tenant, job_id)
     view = JobView.of(record)
-    return conditional(request, view, f'"{_state(view)}-{view.queue_position or 0}"')
+    etag = f'"{_state(view)}-{view.queue_position}"' if view.queue_position is not None else None
+    return conditional(request, view, etag)
 
 
 def _state(view: JobView) -> str:

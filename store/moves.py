@@ -41,7 +41,7 @@ def move(
         changes |= {"finished_at": now, "owner": None, "eta_s": None}
     elif transition.target is Status.QUEUED:
         changes |= {"owner": None, "finished_at": None, "eta_s": None}
-        if name not in ("rescue", "release"):  # a job that lost its worker has waited already: it keeps its place
+        if name not in ("rescue", "release"):  # it has waited already, and keeps its place
             changes["queued_at"] = now
     elif transition.target is Status.PAUSED:
         changes |= {"owner": None, "eta_s": None}

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from store import tables
+from store.line import WAITS
 from store.records import CheckpointRecord, checkpoint_record
 
 job, event, checkpoint = tables.job, tables.event, tables.checkpoint
@@ -27,8 +28,8 @@ class Start:
 
 
 def look(connection: Connection, job_id: str, now: datetime) -> Start | None:
-    """How a job would start at the moment `now`; None when there is no such job."""
-    row = connection.execute(_LAST_EVENT.where(job.c.id == job_id)).one_or_none()
+    """How a job would start at the moment `now`; None when no such job waits."""
+    row = connection.execute(_LAST_EVENT.where(job.c.id == job_id, WAITS)).one_or_none()
     if row is None:
         return None
     query = select(checkpoint).where(checkpoint.c.job_id == job_id)
