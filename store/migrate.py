@@ -10,8 +10,9 @@ HERE = Path(__file__).parent / "migrations"
 LOCK = 0x6E75646765  # "nudge": PostgreSQL's advisory lock of the migration
 
 
-def migrate(database: Database) -> None:
-    """Run every migration that is missing, in one transaction; a second caller waits and finds nothing to do.
+def migrate(database: Database, revision: str = "head") -> None:
+    """Run every migration that is missing up to `revision`, in one transaction; a second caller waits, and finds nothing
+    to do.
 
     Raises:
         Unavailable: the server cannot be reached.
@@ -28,7 +29,7 @@ def migrate(database: Database) -> None:
         config = Config()
         config.set_main_option("script_location", str(HERE).replace("%", "%%"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def newest() -> str:
@@ -37,11 +38,12 @@ def newest() -> str:
 
 
 def is_migrated(database: Database) -> bool:
-    """Whether the database stands at the revision of this version.
+    """Whether the database stands at the revision of this version, or at a later one, which only adds to it: while
+    servers and workers are replaced one by one, the older ones go on.
 
     Every process asks this when it starts, so it is asked without alembic, whose import takes half a second.
     """
     with database.reading() as connection:
         if not database.engine.dialect.has_table(connection, "alembic_version"):
             return False
-        return bool(connection.scalar(text("SELECT version_num FROM alembic_version")) == newest())
+        return (connection.scalar(text("SELECT version_num FROM alembic_version")) or "") >= newest()

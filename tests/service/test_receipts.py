@@ -17,6 +17,10 @@ def test_a_receipt_grows_with_its_job(house: House, dataset: str) -> None:
     assert (told.status, told.epochs, told.model) == ("succeeded", 2, model)
     assert told.is_whole()
     kept = house.http.get(f"/v1/jobs/{job}/checkpoints").json()["data"]
+    shown = house.http.get(f"/v1/jobs/{job}").json()
+    assert (shown["bit_exact"], shown["bit_exact_reason"]) == (True, None)
+    assert shown["runtime_s"] > 0
+    assert [checkpoint["fingerprint"] for checkpoint in kept] == [told.fingerprint] * len(kept)
     assert {mark.digest for mark in told.checkpoints} == {checkpoint["digest"] for checkpoint in kept}
     same = house.http.get(f"/v1/jobs/{job}/receipt", headers={"If-None-Match": late.headers["etag"]})
     assert same.status_code == 304

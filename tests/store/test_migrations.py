@@ -7,11 +7,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
+from core.training_spec import TrainingSpec
 from store import tables
+from store.claims import Claims
 from store.database import Database
+from store.jobs import Jobs
 from store.migrate import HERE, is_migrated, migrate, newest
 from store.settings import StoreSettings
+
+SPEC = TrainingSpec.model_validate(
+    {"dataset": "ds_1", "network": {"layers": [{"type": "dense", "units": 2}]}, "loss": {"type": "cross_entropy"}}
+)
 
 
 def test_the_migrations_lead_to_the_tables(database: Database) -> None:
@@ -32,6 +40,44 @@ def test_a_path_with_any_letter_in_it_is_a_database(tmp_path: Path) -> None:
     migrate(database)
     assert is_migrated(database)
     assert (folder / "nudge.db").exists()
+    database.dispose()
+
+
+def test_a_later_migration_does_not_stop_older_processes(database: Database) -> None:
+    for revision, ready in (("9999", True), ("0000", False), (newest(), True)):
+        with database.transaction() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        assert is_migrated(database) is ready
+
+
+def test_rows_of_the_first_version_are_kept_and_can_be_worked_on(database_url: str, tmp_path: Path) -> None:
+    database = Database(database_url)
+    migrate(database, "0001")
+    with database.transaction() as connection:
+        connection.execute(
+            text("INSERT INTO dataset VALUES ('ds_1','default','d',1,'sha256:1','{}',1,1,'2026-01-01 00:00:00')")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO job (id, tenant_id, kind, name, status, spec, spec_version, estimate, priority, "
+                "dataset_id, attempt, fruitless_attempts, heartbeat, cancel_requested, pause_requested, epoch, epochs, fraction, "
+                "last_event, created_at, queued_at) VALUES ('job_1', 'default', 'train', 'j', 'queued', :spec, 1, "
+                "'{}', 0, 'ds_1', 0, 0, 0, false, false, 0, 3, 0.0, 1, '2026-01-01 00:00:00', '2026-01-01 00:00:00')"
+            ),
+            {"spec": SPEC.model_dump_json()},
+        )
+        connection.execute(
+            text("INSERT INTO event VALUES ('job_1', 1, 'default', 'queued', '{}', '2026-01-01 00:00:00')")
+        )
+    migrate(database)
+    claims, jobs = Claims(database), Jobs(database)
+    assert claims.queued(10) == ["job_1"]
+    claim = claims.claim("job_1", "a worker")
+    assert claim is not None
+    claims.renew(claim)
+    record = jobs.get("default", "job_1")
+    assert (record.status, record.bit_exact, record.fingerprint) == ("running", True, None)
+    assert record.runtime_s >= 0
     database.dispose()
 
 
