@@ -81,6 +81,10 @@ class Training:
             try:
                 while not self._listen(ours, process) and not self._tend(ours):
                     self.lease.check()
+            except TrainerLost:
+                if self.stop_move != "fail":
+                    raise
+                self._fail(self._over_time())  # it was too slow to bring a checkpoint, and would be again
             finally:
                 process.kill()
                 process.join()
@@ -155,8 +159,7 @@ class Training:
         if isinstance(message, Stopped):
             move = self.stop_move or "release"
             if move == "fail":
-                limit = self.claim.spec.limits.runtime_s
-                self._fail(Broken("runtime_limit", f"The job ran longer than its limit of {limit:g} s."))
+                self._fail(self._over_time())
                 return True
             self._persist(lambda: self.claims.end(self.claim, move))
             self.workshop.bell.ring(self.claim.job_id)  # a released job is for another worker, now
@@ -181,6 +184,9 @@ class Training:
         blob = self._persist(lambda: self.workshop.blobs.put(kept.content))
         reach("training.kept")
         return NewCheckpoint(kept.epoch, kept.step, kept.digest, kept.metrics, blob, len(kept.content), kept.best)
+
+    def _over_time(self) -> Broken:
+        return Broken("runtime_limit", f"The job ran longer than its limit of {self.claim.spec.limits.runtime_s:g} s.")
 
     def _fail(self, broken: Broken) -> None:
         data: dict[str, Any] = {"reason": broken.reason, "detail": broken.detail}
