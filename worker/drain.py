@@ -45,13 +45,16 @@ class Drain:
     def _run(self) -> None:
         self._crew.workshop.draining.wait()
         end = time.monotonic() + END_S
-        whole = self._crew.rest(PATIENCE_S)
-        if whole:
-            self._idle.set()
-            time.sleep(max(0.0, end - time.monotonic()))  # the process ends meanwhile, unless something holds it up
-        else:
-            whole = self._crew.release(end - time.monotonic() - 0.5)
-            self._crew.workshop.bell.close(0.5)
-        log.warning("worker.broke_off", released=whole)
-        shutil.rmtree(self._folder, ignore_errors=True)
-        os._exit(0 if whole else 1)
+        whole = False
+        try:
+            whole = self._crew.rest(PATIENCE_S)
+            if whole:
+                self._idle.set()
+                time.sleep(max(0.0, end - time.monotonic()))  # the process ends meanwhile, unless something holds it up
+            else:
+                whole = self._crew.release(end - time.monotonic() - 0.5)
+                self._crew.workshop.bell.close(0.5)
+            log.warning("worker.broke_off", released=whole)
+            shutil.rmtree(self._folder, ignore_errors=True)
+        finally:  # nobody else would end it: not even a log that cannot be written keeps it alive
+            os._exit(0 if whole else 1)
