@@ -4,6 +4,7 @@ equal bytes. With other ones they may too, but nobody promises it, because sums 
 from __future__ import annotations
 
 import platform
+from functools import cache
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -19,6 +20,13 @@ Fingerprint = dict[str, str | int | None]
 
 def fingerprint(spec: TrainingSpec) -> Fingerprint:
     """Of this process, for this spec: JSON values under the names that `differences` speaks of."""
+    kernels = f"{variant()} {stamp()}" if load(spec.dtype) is not None else None
+    return {**machine(), "kernels": kernels, "threads": spec.threads}
+
+
+@cache
+def machine() -> Fingerprint:
+    """The part that no spec changes. To look for it takes as long as some short jobs do."""
     configured = cast(Any, np.show_config(mode="dicts"))
     libraries = [
         f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
@@ -27,16 +35,14 @@ def fingerprint(spec: TrainingSpec) -> Fingerprint:
     ]
     return {
         "nudge": version("nudge-training"),
-        "kernels": f"{variant()} {stamp()}" if load(spec.dtype) is not None else None,
         "numpy": np.__version__,
         "blas": ", ".join(libraries) or None,
         "libc": " ".join(platform.libc_ver()).strip() or None,
         "processor": " ".join([platform.machine(), *configured["SIMD Extensions"].get("found", ())]),
-        "threads": spec.threads,
     }
 
 
-def differences(before: Fingerprint, after: Fingerprint) -> str:
-    """What changed, in words; empty where nothing did."""
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return "; ".join(f"{name} {after.get(name) or 'none'} (before: {before.get(name) or 'none'})" for name in names)
+def differences(one: Fingerprint, other: Fingerprint, where: str = "before") -> str:
+    """What the other has that `one`, which was seen `where`, has not, in words; empty where they are equal."""
+    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    return "; ".join(f"{name} {other.get(name) or 'none'} ({where}: {one.get(name) or 'none'})" for name in names)

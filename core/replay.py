@@ -54,7 +54,7 @@ def replay(
     """
     spec = TrainingSpec.model_validate(receipt.spec)
     here = fingerprint(spec)
-    elsewhere = differences(receipt.fingerprint, here) if receipt.fingerprint else ""
+    elsewhere = differences(receipt.fingerprint, here, "there") if receipt.fingerprint else ""
     expected = {(mark.epoch, mark.step): mark.digest for mark in receipt.checkpoints}
     left = dict(expected)
     last = max([*expected, (receipt.epochs, 0)])

@@ -68,15 +68,10 @@ def _short_folder() -> Path:
 
 
 def _warm_parent() -> ForkServerContext:
-    """The parent of all trainers, warm before the first job comes.
-
-    A signal that reaches the whole tree, as a service manager sends it, is left to the worker: it ignores SIGTERM.
-    """
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """The parent of all trainers, warm before the first job comes; should it die, the next trainer starts another."""
     trainers = multiprocessing.get_context("forkserver")
-    trainers.set_forkserver_preload(["worker.trainer"])
+    trainers.set_forkserver_preload(["worker.warm"])
     forkserver.ensure_running()
-    signal.signal(signal.SIGTERM, before)
     return trainers
 
 
