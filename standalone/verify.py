@@ -82,6 +82,8 @@ def _receipt(path: Path) -> Receipt:
         raise click.UsageError(f"{path.name} is no receipt that this version reads: {place}: {first['msg']}.") from None
     if not told.is_whole():
         raise click.UsageError(f"{path.name} was changed since it was written: its own digest does not fit.")
+    if not told.checkpoints and not told.epochs:
+        raise click.UsageError(f"{path.name} is of a job that has stored nothing yet: there is nothing to compare.")
     return told
 
 
