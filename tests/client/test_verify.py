@@ -64,17 +64,23 @@ def test_what_is_not_the_same_is_named(run: Run, receipt: Path, tmp_path: Path) 
     done = run("verify", elsewhere, "--data", IRIS, "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["promised"] is False
-    assert "(before: another)" in json.loads(done.stdout)["elsewhere"]
+    assert "(there: another)" in json.loads(done.stdout)["elsewhere"]
 
 
 def test_what_cannot_be_verified_says_why(run: Run, receipt: Path, tmp_path: Path) -> None:
     changed = tmp_path / "changed.json"
     changed.write_text(receipt.read_text().replace('"seed": 0', '"seed": 1'))
+    early = tmp_path / "early.json"
+    nothing = {"checkpoints": [], "epochs": 0}
+    early.write_text(
+        Receipt.model_validate_json(receipt.read_bytes()).model_copy(update=nothing).sealed().model_dump_json()
+    )
     other = tmp_path / "other.csv"
     other.write_text("a,b,y\n1,2,x\n3,4,z\n")
     for words, said in (
         ((changed, "--data", IRIS), "was changed since it was written"),
         ((other, "--data", IRIS), "is no receipt"),
+        ((early, "--data", IRIS), "nothing to compare"),
         ((receipt, "--data", other), "These are not the data of the receipt"),
         ((receipt, "--data", SAMPLES / "LICENSE"), "does not exist"),
         ((receipt, "--data", IRIS, "--validation", IRIS), "takes no --validation"),
