@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from client.commands.datasets import FILES
+from client.commands.datasets import FILES, reading_options
 from client.commands.file_options import FileOptions
 from client.datasets import parts
 from client.terminal import FAILED, OK, Terminal, pass_terminal
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 @click.argument("receipt", type=FILES)
 @click.option("--data", type=FILES, multiple=True, required=True, metavar="FILES...", help="The job's data.")
 @click.option("--validation", type=FILES, multiple=True, metavar="FILES...", help="Its validation data, if it had any.")
-@click.option("--options", help="How the files are read, as at their upload, as JSON.")
-@click.option("--start", type=FILES, help="The checkpoint that the job began with, if any, as it is downloaded.")
+@click.option("--target", help="The column that holds the target, where it was named at the upload.")
+@click.option("--options", help='How the files are read, as at their upload, as JSON: {"delimiter": ";"}.')
+@click.option("--start", type=FILES, help="The file of the checkpoint that the job began with, if any.")
 @click.option("--json", "as_json", is_flag=True, help="Pure JSON on stdout, for scripts.")
 @pass_terminal
 def verify(
@@ -39,19 +40,21 @@ def verify(
     receipt: Path,
     data: tuple[Path, ...],
     validation: tuple[Path, ...],
+    target: str | None,
     options: str | None,
     start: Path | None,
     as_json: bool,
 ) -> int:
     """Repeat a job on this machine and compare its checkpoints and metrics with its RECEIPT.
 
-    RECEIPT is what `nudge jobs receipt JOB` writes. The exit code is 0 when everything is the same, else 1.
+    RECEIPT is what `nudge jobs receipt JOB` writes; GET /v1/checkpoints/ckpt_.../content is the file for --start. The
+    exit code is 0 when everything is the same, else 1.
     """
     # Before NumPy is imported: more threads than a spec asks for would change the sums.
     for library in ("OPENBLAS", "OMP", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     terminal.json = terminal.json or as_json
-    told = _receipt(receipt)
+    told, reading = _receipt(receipt), json.dumps(reading_options(options, target))
     with (
         tempfile.TemporaryDirectory(prefix="nudge-") as folder,
         Progress(
@@ -60,7 +63,7 @@ def verify(
     ):
         task = bar.add_task(f"Training {told.name} again", total=1.0)
         verdict = _replay(
-            told, (data, validation, start), options, Path(folder), lambda done: bar.update(task, completed=done)
+            told, (data, validation, start), reading, Path(folder), lambda done: bar.update(task, completed=done)
         )
     if terminal.json:
         terminal.document(_document(told, verdict))
@@ -90,7 +93,7 @@ def _receipt(path: Path) -> Receipt:
 def _replay(
     told: Receipt,
     files: tuple[tuple[Path, ...], tuple[Path, ...], Path | None],
-    options: str | None,
+    reading: str,
     folder: Path,
     progress: Callable[[float], None],
 ) -> Verdict:
@@ -113,9 +116,9 @@ def _replay(
         found = f"sha256:{hashlib.sha256(start.read_bytes()).hexdigest()}"
         if found != told.start.content:
             raise click.UsageError(f"{start.name} is not {told.start.checkpoint}: its SHA-256 is another one.")
-    folders = [_read("--data", data, told.dataset.digest, options, folder / "data")]
+    folders = [_read("--data", data, told.dataset.digest, reading, folder / "data")]
     if expected is not None:
-        folders.append(_read("--validation", validation, expected.digest, options, folder / "validation"))
+        folders.append(_read("--validation", validation, expected.digest, reading, folder / "validation"))
     try:
         with threadpool_limits(told.spec["threads"]):
             return replay(
@@ -129,7 +132,7 @@ def _replay(
         raise click.ClickException(f"The job cannot be repeated by this version: {error}") from error
 
 
-def _read(option: str, files: tuple[Path, ...], digest: str, options: str | None, into: Path) -> Path:
+def _read(option: str, files: tuple[Path, ...], digest: str, reading: str, into: Path) -> Path:
     """The dataset of some files, which must have this digest."""
     from pydantic import ValidationError  # noqa: PLC0415
 
@@ -138,8 +141,8 @@ def _read(option: str, files: tuple[Path, ...], digest: str, options: str | None
 
     into.mkdir()
     try:
-        reading = readers.ReadOptions.model_validate_json(options or "{}")
-        readers.read(dict(parts(*files)), into, options=reading)
+        options = readers.ReadOptions.model_validate_json(reading)
+        readers.read(dict(parts(*files)), into, options=options)
     except (ValidationError, ValueError, readers.DataError, readers.TooLarge) as error:
         raise click.BadParameter(str(error), param_hint=option) from error
     found = digest_of(into)

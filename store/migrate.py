@@ -11,8 +11,7 @@ LOCK = 0x6E75646765  # "nudge": PostgreSQL's advisory lock of the migration
 
 
 def migrate(database: Database, revision: str = "head") -> None:
-    """Run every migration that is missing up to `revision`, in one transaction; a second caller waits, and finds nothing
-    to do.
+    """Run every migration that is missing up to `revision`, in one transaction; who comes second finds nothing to do.
 
     Raises:
         Unavailable: the server cannot be reached.

@@ -13,9 +13,9 @@ from store.records import CheckpointRecord, checkpoint_record
 job, event, checkpoint = tables.job, tables.event, tables.checkpoint
 
 # The last event of a job that waits is the one that queued it.
-_LAST_EVENT = select(event.c.number, event.c.type, event.c.data, event.c.created_at, job.c.attempt).join_from(
-    job, event, (event.c.job_id == job.c.id) & (event.c.number == job.c.last_event)
-)
+_LAST_EVENT = select(
+    event.c.number, event.c.type, event.c.data, event.c.created_at, job.c.attempt, job.c.start_blob
+).join_from(job, event, (event.c.job_id == job.c.id) & (event.c.number == job.c.last_event))
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ def look(connection: Connection, job_id: str, now: datetime) -> Start | None:
         "from_epoch": checkpoints[0].epoch if checkpoints else 0,
         "from_step": checkpoints[0].step if checkpoints else 0,
     }
+    if row.start_blob is not None and not checkpoints:
+        data["fork"] = True
     if row.type == "rescued":
         data["lost_at_epoch"] = row.data["epoch"] + 1
     return Start(checkpoints, data, job.c.last_event == row.number)

@@ -106,6 +106,8 @@ def _epoch(data: Data) -> str:
 
 
 def _origin(data: Data) -> str:
+    if data.get("fork"):
+        return "the checkpoint of another job"
     return _place(data.get("from_epoch", 0), data.get("from_step", 0))
 
 

@@ -68,4 +68,3 @@ def run(app: Celery, concurrency: int, drain: Drain, log_level: str) -> None:
             "--without-heartbeat",
         ]
     )
-    drain.ask()  # it may have ended by itself

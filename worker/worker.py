@@ -95,12 +95,16 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database, f
         broker=bool(places.broker_url),
         kernels=kernels,
     )
-    if places.broker_url:
-        app.run(app.make_app(places.broker_url, crew, hearing), settings.concurrency, drain, settings.log_level)
-    while not draining.is_set():
-        time.sleep(0.1)
-    drain.wait()
-    bell.close()
+    try:
+        if places.broker_url:
+            app.run(app.make_app(places.broker_url, crew, hearing), settings.concurrency, drain, settings.log_level)
+        else:
+            while not draining.is_set():
+                time.sleep(0.1)
+    finally:
+        drain.ask()  # Celery may have ended by itself
+        drain.wait()
+        bell.close()
 
 
 def find_kernels() -> str:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.markup import escape
@@ -39,15 +40,22 @@ def upload(
 ) -> None:
     """Upload one dataset: one file (CSV, JSON Lines, NPZ, Parquet), or two (IDX images and labels, in any order; NPY
     inputs and targets)."""
+    dataset = uploaded(terminal, files, name=name, format=format, options=reading_options(options, target))
+    if terminal.json:
+        terminal.document(dataset.to_json())
+
+
+def reading_options(options: str | None, target: str | None) -> dict[str, Any]:
+    """How to read files, from `--options` and `--target`."""
     try:
         reading = json.loads(options) if options else {}
     except json.JSONDecodeError as error:
         raise click.BadParameter(f"this is no JSON: {error}", param_hint="--options") from error
+    if not isinstance(reading, dict):
+        raise click.BadParameter("this is no JSON object.", param_hint="--options")
     if target is not None:
         reading["target"] = {"column": target, **reading.get("target", {})}
-    dataset = uploaded(terminal, files, name=name, format=format, options=reading)
-    if terminal.json:
-        terminal.document(dataset.to_json())
+    return reading
 
 
 def uploaded(

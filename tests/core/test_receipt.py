@@ -12,7 +12,7 @@ from core.fingerprint import differences, fingerprint
 from core.receipt import Data, Mark, Receipt, metrics_digest
 from core.replay import replay
 from core.schema import ClassTarget, DataSchema
-from core.training import Chunk, Epoch, fit
+from core.training import Chunk, Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
 
 SPEC = TrainingSpec.model_validate(
@@ -158,3 +158,36 @@ def test_a_fingerprint_tells_what_changed() -> None:
     assert differences(here, dict(here)) == ""
     assert differences(here, here | {"blas": "another"}) == f"blas another (before: {here['blas']})"
     assert "kernels none" in differences(here, here | {"kernels": None})
+
+
+def test_a_job_that_diverged_is_followed_to_its_divergence(data: Dataset) -> None:
+    wild = {"optimizer": {"type": "sgd", "learning_rate": 300.0}, "loss": {"type": "quadratic"}}
+    layers = {"network": {"layers": [{"type": "dense", "units": 2}]}}
+    spec = TrainingSpec.model_validate(SPEC.model_dump(mode="json") | wild | layers | {"epochs": 300})
+    marks, rows, said = [], [], ""
+    try:
+        for moment in fit(spec, data):
+            if isinstance(moment, Epoch):
+                marks.append(Mark(epoch=moment.epoch, step=0, digest=moment.checkpoint().digest))
+                rows.append({"epoch": moment.epoch, **moment.metrics})
+    except Diverged as error:
+        said = f"diverged: {error}"
+    assert said
+    told = {"status": "failed", "checkpoints": marks, "epochs": len(rows), "metrics_digest": metrics_digest(rows)}
+    receipt = _receipt(SPEC, data).model_copy(update=told | {"spec": spec.model_dump(mode="json")})
+    assert replay(receipt.model_copy(update={"status_reason": said}), data).same
+    elsewhere = replay(receipt.model_copy(update={"status_reason": "diverged: in epoch 299."}), data).difference
+    assert elsewhere is not None
+    assert (elsewhere.what, elsewhere.found) == ("the end of the training", said)
+    calm = _receipt(SPEC, data, status="failed", status_reason=said)
+    missed = replay(calm, data).difference
+    assert missed is not None
+    assert (missed.expected, missed.found) == (said, "no divergence")
+
+
+def test_a_model_that_is_no_checkpoint_of_the_job_is_noticed(receipt: Receipt, data: Dataset) -> None:
+    last = receipt.checkpoints[-1].digest
+    assert replay(receipt.model_copy(update={"model_digest": last}), data).same
+    difference = replay(receipt.model_copy(update={"model_digest": "sha256:0"}), data).difference
+    assert difference is not None
+    assert difference.what == "the model"

@@ -60,9 +60,10 @@ def test_rows_of_the_first_version_are_kept_and_can_be_worked_on(database_url: s
         connection.execute(
             text(
                 "INSERT INTO job (id, tenant_id, kind, name, status, spec, spec_version, estimate, priority, "
-                "dataset_id, attempt, fruitless_attempts, heartbeat, cancel_requested, pause_requested, epoch, epochs, fraction, "
-                "last_event, created_at, queued_at) VALUES ('job_1', 'default', 'train', 'j', 'queued', :spec, 1, "
-                "'{}', 0, 'ds_1', 0, 0, 0, false, false, 0, 3, 0.0, 1, '2026-01-01 00:00:00', '2026-01-01 00:00:00')"
+                "dataset_id, attempt, fruitless_attempts, heartbeat, cancel_requested, pause_requested, epoch, epochs, "
+                "fraction, last_event, created_at, queued_at) "
+                "VALUES ('job_1', 'default', 'train', 'j', 'queued', :spec, 1, '{}', "
+                "0, 'ds_1', 0, 0, 0, false, false, 0, 3, 0.0, 1, '2026-01-01 00:00:00', '2026-01-01 00:00:00')"
             ),
             {"spec": SPEC.model_dump_json()},
         )
