@@ -45,8 +45,9 @@ def verify(
     start: Path | None,
     as_json: bool,
 ) -> int:
-    """Repeat a job on this machine and compare its checkpoints and metrics with its RECEIPT.
+    """Repeat a job from its RECEIPT, and compare every digest.
 
+    It is trained again on this machine; its checkpoints and metrics must come to the same bytes.
     RECEIPT is what `nudge jobs receipt JOB` writes; GET /v1/checkpoints/ckpt_.../content is the file for --start. The
     exit code is 0 when everything is the same, else 1.
     """

@@ -90,7 +90,7 @@ def watch(terminal: Terminal, job: str) -> int:
 @connected
 @pass_terminal
 def cancel(terminal: Terminal, job: str | None, status: str | None, name: str | None) -> None:
-    """Stop a job, or all of a status, a name, or both; what they have learned stays in their checkpoints."""
+    """Stop a job, or all of a status or a name. What they have learned stays in their checkpoints."""
     filtered = status is not None or name is not None
     if filtered == (job is not None):
         raise click.UsageError("Name one job, or choose many with --status, --name, or both.")
@@ -109,7 +109,7 @@ def cancel(terminal: Terminal, job: str | None, status: str | None, name: str | 
 @connected
 @pass_terminal
 def delete(terminal: Terminal, job: str) -> None:
-    """Delete a job that is over, with its events, metrics and checkpoints; its models stay."""
+    """Delete a job that is over. Its events, metrics and checkpoints go with it, its models stay."""
     found = terminal.client().jobs.get(job)
     found.delete()
     if terminal.json:
@@ -123,7 +123,7 @@ def delete(terminal: Terminal, job: str) -> None:
 @connected
 @pass_terminal
 def pause(terminal: Terminal, job: str) -> None:
-    """Stop a job until it is resumed; a running one keeps a checkpoint first."""
+    """Stop a job until it is resumed. A running one keeps a checkpoint first."""
     _say(terminal, terminal.client().jobs.get(job).pause(), "asked to pause")
 
 
@@ -185,7 +185,7 @@ def metrics(terminal: Terminal, job: str, max_points: int | None) -> None:
 @connected
 @pass_terminal
 def events(terminal: Terminal, job: str, after: int) -> None:
-    """Print the events of a job as they happen, until it is over; with --json one JSON object in each line."""
+    """Print the events of a job as they happen. With --json one JSON object in each line."""
     found = terminal.client().jobs.get(job)
     for event in found.events(after):
         if terminal.json:
@@ -226,7 +226,7 @@ def _told(event: Event) -> Text:
 @connected
 @pass_terminal
 def receipt(terminal: Terminal, job: str) -> None:
-    """Write what anyone needs to repeat a job, as JSON; `nudge verify` repeats it and compares."""
+    """Write a job's receipt, as JSON. `nudge verify` repeats the job from it and compares."""
     terminal.document(terminal.client().jobs.get(job).receipt())
 
 
