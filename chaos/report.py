@@ -24,6 +24,7 @@ class Report:
     ends: Counter[str] = field(default_factory=Counter)
     attempts: int = 0
     fewest_alive: int = 1_000_000
+    faults_s: float = 0.0  # from the first fault to the last
 
     def time(self, house: House, ledger: Ledger, job_id: str) -> None:
         """Note how a verified job ended and how fast it was taken over."""
@@ -44,6 +45,7 @@ class Report:
         """Everything but the last line."""
         for name, count in sorted(counts.items()):
             print(f"{count:5} {name}")
+        print(f"a fault every {self.faults_s / max(1, counts.total()):.2f} s on average")
         print(
             f"jobs: {dict(self.ends)}, {self.attempts} attempts; alive at least {self.fewest_alive}; "
             f"answers: {dict(sorted(ledger.answers.items()))}"

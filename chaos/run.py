@@ -87,8 +87,10 @@ def _run(plan: Plan, house: House, bar: Progress) -> int:
             bar.update(task, completed=striker.struck, description=name or "waiting")
 
     bar.update(task, description="load", total=plan.faults or None, completed=0)
+    began = time.monotonic()
     agenda.after(0.0, strike)
     agenda.run(lambda: not going())
+    report.faults_s = time.monotonic() - began
     bar.update(task, description="calm again, to the end")
     _come_to_the_end(house, agenda, ledger, load)
     load.stop()

@@ -38,8 +38,8 @@ def _brought() -> EntryPoints:
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 the job or the server failed or verify found a difference, 2 wrong usage, 3 no server there, 4 input refused, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 done, 1 the job or the server failed or verify found a difference, 2 wrong usage, "
+    "3 no server there, 4 input refused, 130 interrupted.",
 )
 @click.option("--url", envvar="NUDGE_URL", help=f"The server; also NUDGE_URL. Default: {DEFAULT_URL}")
 @click.option("--json", "as_json", is_flag=True, help="Pure JSON on stdout, for scripts; all else on stderr.")
