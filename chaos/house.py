@@ -35,6 +35,7 @@ CADENCE = {
     "NUDGE_RESCUE_S": "0.5",
     "NUDGE_OVERDUE_S": "1.5",
     "NUDGE_CONCURRENCY": "1",
+    "PYTHONFAULTHANDLER": "1",
     "NUDGE_GIVE_WAY": "false",  # whoever runs this beside other work would starve the trainers
 }
 

@@ -2,6 +2,7 @@
 
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -94,6 +95,9 @@ class Part:
             if self._told is not None and now - self._told > OBEDIENCE_S and not self._frozen:
                 self.disobeyed += 1
                 self._told = now
+                self.process.send(signal.SIGABRT)  # its log then shows where each thread stands
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(5)
                 self.process.kill()
             return
         if self._due is None:

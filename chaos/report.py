@@ -64,7 +64,7 @@ class Report:
             for finding in [each for each in self.findings if each.wrong == wrong][:TOLD]:
                 books = read(house.database, finding.job)
                 print(f"{wrong}: {finding.job} {finding.text}\n{books.told if books else ''}")
-        if not self.holds(ledger):
+        if not self.holds(ledger) or any(part.disobeyed for part in house.parts):
             print(f"kept for a look: {house.folder} (logs, blobs{', database' if house.kind == 'sqlite' else ''})")
 
     def line(self, ledger: Ledger, faults: int) -> str:

@@ -104,8 +104,9 @@ def _run(plan: Plan, house: House, bar: Progress) -> int:
     ledger.errors += [f"the load broke: {error!r}" for error in load.broken]
     report.tell(house, ledger, striker.counts)
     print(report.line(ledger, striker.struck), flush=True)
-    house.keep = not report.holds(ledger)
-    return int(house.keep)
+    wrong = not report.holds(ledger)
+    house.keep = wrong or any(part.disobeyed for part in house.parts)
+    return int(wrong)
 
 
 def _come_to_the_end(house: House, agenda: Agenda, ledger: Ledger, load: Load) -> None:
