@@ -162,19 +162,23 @@ def test_interrupting_the_watcher_leaves_the_job_alone(url: str, nudge: Client, 
     def command(*words: str) -> list[str]:
         return [sys.executable, "-m", "client.cli", "--url", url, *words]
 
-    with subprocess.Popen(
-        command("jobs", "watch", job.id), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as watcher:
-        assert watcher.stdout is not None
-        while "epoch" not in watcher.stdout.readline():
-            assert watcher.poll() is None
-        watcher.send_signal(signal.SIGINT)
-        _, err = watcher.communicate(timeout=60)
-    assert watcher.returncode == 130
-    assert f"nudge jobs watch {job.id}" in err
-    assert f"nudge jobs cancel {job.id}" in err
-    assert job.refresh().status == "running"
-    cancelled = subprocess.run(command("jobs", "cancel", job.id), cwd=ROOT, check=True, capture_output=True, text=True)
+    try:
+        with subprocess.Popen(
+            command("jobs", "watch", job.id), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as watcher:
+            assert watcher.stdout is not None
+            while "epoch" not in watcher.stdout.readline():
+                assert watcher.poll() is None
+            watcher.send_signal(signal.SIGINT)
+            _, err = watcher.communicate(timeout=120)
+        assert watcher.returncode == 130
+        assert f"nudge jobs watch {job.id}" in err
+        assert f"nudge jobs cancel {job.id}" in err
+        assert job.refresh().status == "running"
+    finally:  # or it would keep a trainer from the tests behind this one
+        cancelled = subprocess.run(
+            command("jobs", "cancel", job.id), cwd=ROOT, check=True, capture_output=True, text=True
+        )
     assert job.id in cancelled.stdout
     assert job.wait(60).status == "cancelled"
 
