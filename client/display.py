@@ -54,7 +54,7 @@ class TrainingDisplay:
         elif event.type in {"started", "resumed", "rescued"}:
             self.status = "running"
         if not self.console.is_terminal and (epoch is not None or event.type not in {"checkpoint", "queued"}):
-            line = line_of(epoch, self.epochs) if epoch is not None else event.type
+            line = line_of(epoch, self.epochs) if epoch is not None else event.data.get("message", event.type)
             self.console.print(line, highlight=False, soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:

@@ -82,8 +82,8 @@ class Receipt(Closed):
         return self.model_copy(update={"digest": self._seal()})
 
     def is_whole(self) -> bool:
-        """Whether nothing was changed since it was sealed."""
-        return self.digest == self._seal()
+        """Whether nothing was changed since it was sealed, and it does not contradict itself."""
+        return self.digest == self._seal() and self.seed == self.spec.get("seed")
 
     def _seal(self) -> str:
         told = self.model_dump(mode="json", exclude={"digest"})

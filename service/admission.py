@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core import estimate
-from core.checkpoint import Checkpoint
+from core.checkpoint import Checkpoint, CheckpointDamaged
 from core.estimate import Estimate
 from core.network import Network
 from core.schema import DataSchema
+from core.spec import Finding, SpecError
 from core.training_spec import TrainingSpec, ValidationDataset
 from store.blobs import Blobs
 from store.datasets import Datasets
+from store.errors import BlobDamaged
 from store.jobs import Jobs
+from store.records import CheckpointRecord
 
 
 @dataclass
@@ -56,13 +59,20 @@ class Admission:
         if spec.from_checkpoint is not None:
             record = self._jobs.checkpoint(tenant, spec.from_checkpoint)
             network = Network.trace(spec.network.layers, shape.input_shape)
-            checkpoint = Checkpoint.open(self._blobs.verified(record.blob))
+            checkpoint = self._open(record)
             checkpoint.check_weights(network)
             if spec.from_optimizer_state:
                 checkpoint.check_optimizer(spec.optimizer, network)
         if cost.memory_bytes > self._max_memory_bytes:
             raise TooMuchMemory(cost.memory_bytes, self._max_memory_bytes)
         return cost
+
+    def _open(self, record: CheckpointRecord) -> Checkpoint:
+        try:
+            return Checkpoint.open(self._blobs.verified(record.blob))
+        except (BlobDamaged, CheckpointDamaged) as error:
+            detail = f"The stored bytes of {record.id} are damaged; begin from another checkpoint of its job."
+            raise SpecError([Finding("/from_checkpoint", detail)]) from error
 
     def forget(self) -> None:
         """Ask again for every shape, because a dataset was deleted."""

@@ -4,11 +4,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from core.receipt import Receipt
-from service.answers import conditional
+from service.answers import conditional, matches
+from service.checkpoints import BYTES
 from service.dependencies import JobId, Opened, Tenant
 from service.openapi import refuses
 from store.errors import NotFound
-from store.receipts import read_receipt
+from store.receipts import read_receipt, start_of
 
 router = APIRouter(tags=["jobs"])
 
@@ -20,3 +21,21 @@ async def get_receipt(request: Request, services: Opened, tenant: Tenant, job_id
     """Spec, seed, digests of the data and of every checkpoint, versions and fingerprint; `nudge verify` repeats the
     training from it on any machine, and compares. That of a job which is not over tells how far it came."""
     return conditional(request, await services.call(read_receipt, services.database, tenant, job_id))
+
+
+@router.get(
+    "/v1/jobs/{job_id}/start",
+    summary="Download what a job began with",
+    response_class=Response,
+    responses={
+        200: {"description": "A safetensors file.", "content": {BYTES: {"schema": {"type": "string"}}}},
+        **refuses(NotFound),
+    },
+)
+async def get_start(request: Request, services: Opened, tenant: Tenant, job_id: JobId) -> Response:
+    """The checkpoint that `from_checkpoint` named, also when that is gone; 404 where the weights were drawn."""
+    blob = await services.call(start_of, services.database, tenant, job_id)
+    headers = {"ETag": f'"{blob}"', "Content-Disposition": f'attachment; filename="{job_id}-start.safetensors"'}
+    if matches(request, headers["ETag"]):
+        return Response(status_code=304, headers={"ETag": headers["ETag"]})
+    return Response(await services.call(services.blobs.get, blob), media_type=BYTES, headers=headers)

@@ -48,7 +48,7 @@ def verify(
     """Repeat a job from its RECEIPT, and compare every digest.
 
     It is trained again on this machine; its checkpoints and metrics must come to the same bytes.
-    RECEIPT is what `nudge jobs receipt JOB` writes; GET /v1/checkpoints/ckpt_.../content is the file for --start. The
+    RECEIPT is what `nudge jobs receipt JOB` writes; GET /v1/jobs/JOB/start gives the file for --start. The
     exit code is 0 when everything is the same, else 1.
     """
     # Before NumPy is imported: more threads than a spec asks for would change the sums.
@@ -108,10 +108,11 @@ def _replay(
     data, validation, start = files
     expected = told.validation_dataset
     if bool(validation) != (expected is not None):
-        needed = "needs --validation: it was validated on" if expected else "takes no --validation: it names no"
-        raise click.UsageError(f"This job {needed} a dataset of its own.")
+        needed = "needs --validation: it was validated on a" if expected else "takes no --validation: it names no"
+        raise click.UsageError(f"This job {needed} dataset of its own.")
     if (start is not None) != (told.start is not None):
-        needed = f"needs --start: it began with {told.start.checkpoint}" if told.start else "takes no --start"
+        source = f"GET /v1/jobs/{told.job}/start gives its file"
+        needed = f"needs --start: it began with {told.start.checkpoint}; {source}" if told.start else "takes no --start"
         raise click.UsageError(f"This job {needed}.")
     if start is not None and told.start is not None:
         found = f"sha256:{hashlib.sha256(start.read_bytes()).hexdigest()}"

@@ -168,14 +168,17 @@ class Claims:
             write_report(connection, row, claim.fence, report, values, claim.spec.checkpoints.keep, clock.now())
         return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
 
-    def pass_over(self, claim: Claim, damaged: CheckpointRecord, detail: str) -> None:
-        """Note, once, that a checkpoint cannot be gone on from, since its bytes are damaged.
+    def pass_over(
+        self, claim: Claim, damaged: CheckpointRecord, detail: str, instead: CheckpointRecord | None = None
+    ) -> None:
+        """Note, once, that a checkpoint cannot be gone on from, since its bytes are damaged; `instead` is tried next.
 
         Raises:
             StaleAttempt: the job is no longer this claim's.
         """
         kind, event = "checkpoint_damaged", tables.event
         data = {"checkpoint": damaged.id, "epoch": damaged.epoch, "step": damaged.step, "detail": plain(detail)}
+        data |= {"from_epoch": instead.epoch if instead else 0, "from_step": instead.step if instead else 0}
         with self.database.transaction("damage") as connection:
             row = self._hold(connection, claim)
             last = select(event).where(event.c.job_id == row.id, event.c.number == row.last_event)

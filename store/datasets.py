@@ -132,7 +132,10 @@ class Datasets:
             row = connection.execute(select(job.c.id, job.c.status).where(users).limit(1)).first()
             if row is not None:
                 over = " (over)" if row.status in OVER else ""
-                raise InUse(f"Dataset {dataset_id}", f"job {row.id}{over}")
+                way_out = (
+                    "delete that job first" if over else "wait until it is over, or cancel it, and delete it first"
+                )
+                raise InUse(f"Dataset {dataset_id}", f"job {row.id}{over}", way_out)
             connection.execute(delete(tables.dataset).where(tables.dataset.c.id == dataset_id))
 
     def folder(self, record: DatasetRecord) -> Path:

@@ -52,6 +52,19 @@ def read_receipt(database: Database, tenant: str, job_id: str) -> Receipt:
     ).sealed()
 
 
+def start_of(database: Database, tenant: str, job_id: str) -> str:
+    """The blob of the checkpoint that a job began with, which is kept as long as the job is; raises NotFound."""
+    query = select(job.c.start_blob).where(job.c.tenant_id == tenant, job.c.id == job_id)
+    with database.reading() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound("job", job_id)
+    if row.start_blob is None:
+        raise NotFound("checkpoint that it began with, for", job_id)
+    blob: str = row.start_blob
+    return blob
+
+
 def _marks(connection: Connection, job_id: str, last_event: int) -> list[Mark]:
     """Every checkpoint that was told of; where bytes were damaged and made again, the last ones."""
     told_of = event.c.job_id == job_id, event.c.type == "checkpoint", event.c.number <= last_event

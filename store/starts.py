@@ -47,4 +47,5 @@ def look(connection: Connection, job_id: str, now: datetime) -> Start | None:
         data["fork"] = True
     if row.type == "rescued":
         data["lost_at_epoch"] = row.data["epoch"] + 1
+        data["lost"] = "worker" if row.data.get("silence_s") else "training process"
     return Start(checkpoints, data, job.c.last_event == row.number)

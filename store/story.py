@@ -16,7 +16,8 @@ def _started(data: Data) -> str:
     waited = f" after {_seconds(data['after_s'])}" if "after_s" in data else ""
     worker = f" by {data['worker']}" if "worker" in data else ""
     if after == "rescued":
-        return f"worker lost at epoch {data.get('lost_at_epoch', '?')}; taken over{waited} from {place}{worker}"
+        lost = data.get("lost", "worker")
+        return f"{lost} lost at epoch {data.get('lost_at_epoch', '?')}; taken over{waited} from {place}{worker}"
     if after == "released":
         return f"taken over{waited} from {place}{worker}"
     if after in ("resumed", "retried"):
@@ -25,8 +26,10 @@ def _started(data: Data) -> str:
 
 
 def _rescued(data: Data) -> str:
-    worker = f"worker {data['worker']}" if data.get("worker") else "worker"
-    return f"{worker} lost at {_epoch(data)}{_because(data)}; queued again"
+    worker = f" {data['worker']}" if data.get("worker") else ""
+    if data.get("silence_s") == 0.0:  # the worker itself told of it
+        return f"training process of worker{worker} lost at {_epoch(data)}{_because(data)}; queued again"
+    return f"worker{worker} lost at {_epoch(data)}{_because(data)}; queued again"
 
 
 def _released(data: Data) -> str:
@@ -84,6 +87,7 @@ SENTENCES: dict[str, Callable[[Data], str]] = {
     "checkpoint": _stored,
     "checkpoint_damaged": lambda data: (
         f"passed over {_place(data.get('epoch', 0), data.get('step', 0))}{_because(data)}"
+        + (f"; goes on from {_origin(data)}" if "from_epoch" in data else "")
     ),
     "cancel_requested": lambda data: "asked to stop for good",
     "pause_requested": lambda data: "asked to pause",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -116,12 +117,12 @@ class Training:
 
     def _checkpoint(self) -> Path | None:
         """The newest checkpoint whose bytes are whole; a damaged one falls back to the one before."""
-        for record in self.claim.checkpoints:
+        for record, following in zip_longest(self.claim.checkpoints, self.claim.checkpoints[1:]):
             try:
                 return self.workshop.blobs.verified(record.blob)
             except BlobDamaged as error:
                 log.warning("checkpoint.damaged", checkpoint=record.id, detail=str(error))
-                self._persist(partial(self.claims.pass_over, self.claim, record, str(error)))
+                self._persist(partial(self.claims.pass_over, self.claim, record, str(error), following))
         return None
 
     def _listen(self, pipe: Connection, process: Any) -> bool:

@@ -52,7 +52,7 @@ def test_what_is_not_the_same_is_named(run: Run, receipt: Path, tmp_path: Path) 
     told = Receipt.model_validate_json(receipt.read_bytes())
     # Another seed, sealed anew: a receipt that lies, not one that is damaged.
     lie = tmp_path / "lie.json"
-    lie.write_text(told.model_copy(update={"spec": told.spec | {"seed": 99}}).sealed().model_dump_json())
+    lie.write_text(told.model_copy(update={"seed": 99, "spec": told.spec | {"seed": 99}}).sealed().model_dump_json())
     done = run("verify", lie, "--data", IRIS)
     assert done.returncode == 1, done.stderr
     assert "Not the same" in done.stdout

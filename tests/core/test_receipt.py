@@ -97,6 +97,7 @@ def test_a_receipt_survives_the_wire_and_notices_a_change(receipt: Receipt) -> N
     assert again == receipt
     assert again.is_whole()
     assert not again.model_copy(update={"seed": 4}).is_whole()
+    assert not again.model_copy(update={"seed": 4}).sealed().is_whole()  # it contradicts its spec
 
 
 @pytest.mark.parametrize("place", range(5))

@@ -1,6 +1,9 @@
 """A receipt at every moment of a job's life."""
 
+from sqlalchemy import update
+
 from core.receipt import Receipt
+from store import tables
 from tests.service.house import House, is_problem
 
 
@@ -24,6 +27,35 @@ def test_a_receipt_grows_with_its_job(house: House, dataset: str) -> None:
     assert {mark.digest for mark in told.checkpoints} == {checkpoint["digest"] for checkpoint in kept}
     same = house.http.get(f"/v1/jobs/{job}/receipt", headers={"If-None-Match": late.headers["etag"]})
     assert same.status_code == 304
+
+
+def test_what_a_job_began_with_outlives_its_checkpoint(house: House, dataset: str) -> None:
+    first = house.submit(dataset)
+    house.train(first)
+    [newest, *_] = house.http.get(f"/v1/jobs/{first}/checkpoints").json()["data"]
+    content = house.http.get(f"/v1/checkpoints/{newest['id']}/content").content
+    fork = house.submit(dataset, from_checkpoint=newest["id"])
+    assert house.http.delete(f"/v1/jobs/{first}").status_code == 204
+    is_problem(house.http.get(f"/v1/checkpoints/{newest['id']}/content"), 404)
+    start = house.http.get(f"/v1/jobs/{fork}/start")
+    assert start.content == content
+    told = house.http.get(f"/v1/jobs/{fork}/receipt").json()["start"]
+    assert (told["checkpoint"], f'"{told["content"]}"') == (newest["id"], start.headers["etag"])
+    assert house.http.get(f"/v1/jobs/{fork}/start", headers={"If-None-Match": start.headers["etag"]}).status_code == 304
+    is_problem(house.http.get(f"/v1/jobs/{house.submit(dataset)}/start"), 404, "not-found")
+
+
+def test_a_damaged_checkpoint_begins_nothing(house: House, dataset: str) -> None:
+    job = house.submit(dataset)
+    house.train(job)
+    [newest, *_] = house.jobs.checkpoints("default", job)
+    with house.database.transaction() as connection:
+        connection.execute(update(tables.blob).where(tables.blob.c.digest == newest.blob).values(content=b"damaged"))
+    house.blobs.path(newest.blob).unlink()  # a good copy would be as good
+    refused = house.http.post("/v1/jobs", json=house.spec(dataset, from_checkpoint=newest.id))
+    problem = is_problem(refused, 422, "invalid-spec")
+    assert problem["errors"][0]["pointer"] == "/from_checkpoint"
+    assert "damaged" in problem["errors"][0]["detail"]
 
 
 def test_of_an_unknown_job_there_is_none(house: House) -> None:
