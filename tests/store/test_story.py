@@ -131,3 +131,31 @@ def test_epochs_and_checkpoints_are_told(store: Store) -> None:
         "stored the checkpoint of epoch 2, the best so far",
     ]
     assert tell("checkpoint", {"epoch": 2, "step": 1234}) == "stored the checkpoint at batch 1,234 of epoch 3"
+
+
+def test_a_training_process_that_died_is_no_lost_worker(store: Store) -> None:
+    job_id = store.submit(epochs=20)
+    claim = store.start(job_id, "w1")
+    store.report(claim, 1, 2)
+    store.claims.hand_back(job_id, claim.attempt, None, "the training process died (signal 9)")
+    store.start(job_id, "w1")
+    lost, again = story(store, job_id)[-2:]
+    assert lost == (
+        "training process of worker w1 lost at epoch 3 (the training process died (signal 9)); queued again"
+    )
+    assert again.startswith("training process lost at epoch 3; taken over after 0.")
+    assert again.endswith(" s from the checkpoint of epoch 2 by w1")
+
+
+def test_damage_says_what_is_gone_on_from(store: Store) -> None:
+    job_id = store.submit(epochs=20)
+    claim = store.start(job_id)
+    store.report(claim, 1)
+    store.report(claim, 2)
+    newest, before = store.jobs.checkpoints(TENANT, job_id)
+    store.claims.pass_over(claim, newest, "The file is missing.", before)
+    store.claims.pass_over(claim, before, "The file is missing.")
+    assert story(store, job_id)[-2:] == [
+        "passed over the checkpoint of epoch 2 (The file is missing); goes on from the checkpoint of epoch 1",
+        "passed over the checkpoint of epoch 1 (The file is missing); goes on from the beginning",
+    ]
