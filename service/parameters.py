@@ -1,7 +1,10 @@
-"""Query parameters taken at their word: an unknown one is refused, and so is a number that only Python would read."""
+"""Query parameters taken at their word: an unknown one is refused, one that comes twice, and a number that only Python
+would read."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, get_args, get_origin
 
 from fastapi import Request
 from fastapi.routing import APIRoute
@@ -29,19 +32,27 @@ async def strict_parameters(request: Request) -> None:
     if not request.scope["query_string"]:
         return
     route = request.scope.get("route")
-    known = _known(route) if isinstance(route, APIRoute) else frozenset()
-    for name, value in request.query_params.multi_items():
+    known = _known(route) if isinstance(route, APIRoute) else {}
+    given = request.query_params.multi_items()
+    for name, value in given:
         if name not in known:
             choice = f"known are {', '.join(sorted(known))}" if known else "it takes none"
             raise BadParameter(name[:80], f"This operation has no query parameter {name[:80]!r}; {choice}.")
+        if not known[name] and [other for other, _ in given].count(name) > 1:
+            raise BadParameter(name, f"{name!r} is given twice; keep one of them.")
         if GROUPED.fullmatch(value):
             raise BadParameter(name, f"Write the number of {name!r} in digits alone, without underscores.")
 
 
-def _known(route: APIRoute) -> frozenset[str]:
-    waiting, names = [route.dependant], set[str]()
+def _known(route: APIRoute) -> Mapping[str, bool]:
+    """The parameters of a route; True for those that may be repeated."""
+    waiting, known = [route.dependant], dict[str, bool]()
     while waiting:
         dependant = waiting.pop()
-        names.update(field.alias for field in dependant.query_params)
+        known |= {field.alias: _is_list(field.field_info.annotation) for field in dependant.query_params}
         waiting.extend(dependant.dependencies)
-    return frozenset(names)
+    return known
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(_is_list(part) for part in get_args(annotation))

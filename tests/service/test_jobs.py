@@ -281,3 +281,9 @@ def test_many_jobs_are_cancelled_with_one_request(house: House, dataset: str) ->
 def test_a_bulk_cancel_without_a_good_filter_is_refused(house: House, query: str, says: str) -> None:
     problem = is_problem(house.http.post(f"/v1/jobs/cancel{query}"), 422, "invalid-parameter")
     assert says in problem["detail"]
+
+
+def test_a_parameter_that_comes_twice_is_refused(house: House) -> None:
+    twice = house.http.post("/v1/jobs/cancel?status=queued&status=running")
+    assert "given twice" in is_problem(twice, 422, "invalid-parameter")["detail"]
+    is_problem(house.http.get("/v1/jobs?limit=1&limit=2"), 422, "invalid-parameter")
