@@ -18,6 +18,16 @@ class NotFound(StoreError):
         return f"There is no {self.kind} {self.id!r}."
 
 
+_ANEW = "begin a new job with its last checkpoint (from_checkpoint)"
+WAYS_OUT = {
+    **{("be deleted", status): "cancel it first" for status in ("queued", "running", "paused")},
+    **{(move, status): _ANEW for move in ("resume", "retry") for status in ("cancelled", "succeeded")},
+    ("retry", "paused"): "resume it instead",
+    ("resume", "failed"): "retry it instead",
+    ("resume", "running"): "where a pause was asked for, wait until it is paused",
+}
+
+
 @dataclass
 class IllegalMove(StoreError):
     """The job's status does not allow the move."""
@@ -26,7 +36,8 @@ class IllegalMove(StoreError):
     status: str
 
     def __str__(self) -> str:
-        return f"A job that is {self.status} cannot {self.move}."
+        way_out = WAYS_OUT.get((self.move, self.status))
+        return f"A job that is {self.status} cannot {self.move}{f'; {way_out}' if way_out else ''}."
 
 
 @dataclass

@@ -123,7 +123,7 @@ def test_pause_and_resume_and_retry(store: Store) -> None:
     assert store.claims.renew(claim).pause
     store.report(claim, 1)
     assert store.claims.end(claim, "pause").status == "paused"
-    with pytest.raises(IllegalMove, match="paused cannot retry"):
+    with pytest.raises(IllegalMove, match="paused cannot retry; resume it instead"):
         store.jobs.retry(TENANT, job_id)
     assert store.jobs.resume(TENANT, job_id).status == "queued"
     second = store.start(job_id)
@@ -139,7 +139,7 @@ def test_pause_and_resume_and_retry(store: Store) -> None:
 
 def test_only_a_job_that_is_over_can_be_deleted_and_its_model_stays(store: Store) -> None:
     job_id = store.submit()
-    with pytest.raises(IllegalMove, match="queued cannot be deleted"):
+    with pytest.raises(IllegalMove, match="queued cannot be deleted; cancel it first"):
         store.jobs.delete(TENANT, job_id)
     claim = store.start(job_id)
     store.report(claim, 1, 2, 3)
