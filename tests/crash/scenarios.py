@@ -93,20 +93,14 @@ def is_paused(fleet: Fleet, arm: Arm, spec: Spec) -> str:
 
 
 def is_resumed(fleet: Fleet, arm: Arm, spec: Spec) -> str:
-    job = fleet.submit(spec)
-    fleet.wait_training(job)
-    _ask_for(fleet, job, "pause")
-    fleet.wait(job, lambda record: record.status == Status.PAUSED)
+    job = _paused(fleet, spec)
     arm()
     _ask_for(fleet, job, "resume")
     return job
 
 
 def is_resumed_behind_damage(fleet: Fleet, arm: Arm, spec: Spec) -> str:
-    job = fleet.submit(spec)
-    fleet.wait_training(job)
-    _ask_for(fleet, job, "pause")
-    fleet.wait(job, lambda record: record.status == Status.PAUSED)
+    job = _paused(fleet, spec)
     newest = fleet.jobs.checkpoints(TENANT, job)[0]
     fleet.blobs.path(newest.blob).write_bytes(b"damaged")
     arm()
@@ -120,6 +114,15 @@ def is_retried(fleet: Fleet, arm: Arm, spec: Spec) -> str:
     arm()
     _ask_for(fleet, job, "retry")
     fleet.wait(job, lambda record: record.attempt > 1)
+    return job
+
+
+def _paused(fleet: Fleet, spec: Spec) -> str:
+    """A job that was trained for a while, and waits to be resumed."""
+    job = fleet.submit(spec)
+    fleet.wait_training(job)
+    _ask_for(fleet, job, "pause")
+    fleet.wait(job, lambda record: record.status == Status.PAUSED)
     return job
 
 
