@@ -1,17 +1,13 @@
 """Celery's part of a worker: the bell is a task in a thread pool, whose threads supervise trainers."""
 
-import signal
 import threading
-from typing import Any
 
 import structlog
-from celery import Celery, bootsteps, signals
-from celery.worker import state
+from celery import Celery, bootsteps
 
 from store.crash_points import reach
 from store.queue import TASK, celery_app
 from worker.crew import Crew
-from worker.drain import Drain
 
 log = structlog.get_logger(__name__)
 
@@ -44,19 +40,8 @@ def make_app(broker_url: str, crew: Crew, hearing: threading.Event) -> Celery:
     return app
 
 
-def run(app: Celery, concurrency: int, drain: Drain, log_level: str) -> None:
-    """Run Celery until SIGTERM; the trainings are asked to checkpoint and release as soon as it comes."""
-
-    def stop(*_: Any) -> None:
-        drain.ask()
-        state.should_stop = 0  # seen before it connects to the broker
-
-    # Celery's own handlers take the place of these when it has started, and say so by a signal of its own.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    signals.worker_shutting_down.connect(drain.ask, weak=False)
-    if drain.asked:
-        return
+def run(app: Celery, concurrency: int, log_level: str) -> None:
+    """Run Celery until the drain stops it."""
     app.worker_main(
         [
             "worker",

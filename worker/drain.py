@@ -6,41 +6,52 @@ a checkpoint that is being stored) loses the work since the last checkpoint, but
 
 import os
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
 
 import structlog
+from celery.worker import state
 
 from worker.crew import Crew
 
 log = structlog.get_logger(__name__)
 PATIENCE_S = 6.0  # for the trainers' checkpoints, and for storing them
 END_S = 9.0  # from the signal to the end of the process
+SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 class Drain:
-    """Watches over the end of a worker from a thread of its own: the others may be waiting for what never comes.
+    """Watches over the end of a worker from threads of its own: the others may be waiting for what never comes.
+
+    The signals are waited for, not handled: a handler runs in the main thread, between any two of its instructions. It
+    would come too late where that thread waits, and never where it interrupts another handler that holds a lock (as
+    Celery's does while it tells of the first of two signals). So they are blocked in all threads that are started from
+    here on, and handlers that Celery installs for them are never called.
 
     `folder` is the worker's own for temporary files.
     """
 
     def __init__(self, crew: Crew, folder: Path) -> None:
         self._crew, self._folder = crew, folder
-        self.asked = False
         self._idle = threading.Event()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         threading.Thread(target=self._run, name="drain", daemon=True).start()
+        threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
-    def ask(self, *_: object, **__: object) -> None:
-        """Begin. This is called by signal handlers, which interrupt one another: an Event that is set twice that way
-        would wait for itself."""
-        if not self.asked:
-            self.asked = True
-            self._crew.workshop.draining.set()
+    def ask(self) -> None:
+        """Begin: the trainings checkpoint and release, Celery stops."""
+        self._crew.workshop.draining.set()
+        state.should_stop = 0  # Celery looks here, before it connects to the broker too
 
     def wait(self) -> None:
         """Return when nobody trains any more. While somebody does not stop, this never returns: the process ends."""
         self._idle.wait()
+
+    def _listen(self) -> None:
+        signal.sigwait(SIGNALS)
+        self.ask()
 
     def _run(self) -> None:
         self._crew.workshop.draining.wait()

@@ -4,12 +4,10 @@ import logging
 import multiprocessing
 import os
 import shutil
-import signal
 import socket
 import sys
 import tempfile
 import threading
-import time
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from multiprocessing.util import Finalize
@@ -83,8 +81,6 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database, f
     workshop = Workshop(Claims(database), Datasets(database, blobs), blobs, settings, trainers, draining, bell)
     crew = Crew(workshop, owner=f"{socket.gethostname()}-{os.getpid()}")
     drain, hearing = Drain(crew, folder), threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, drain.ask)
     rounds = Rounds(crew, Watch(workshop.claims, settings.lease_s, every_s=settings.rescue_s), hearing.is_set)
     thread = threading.Thread(target=rounds.run, args=(draining,), name="rounds", daemon=True)
     thread.start()
@@ -97,10 +93,9 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database, f
     )
     try:
         if places.broker_url:
-            app.run(app.make_app(places.broker_url, crew, hearing), settings.concurrency, drain, settings.log_level)
+            app.run(app.make_app(places.broker_url, crew, hearing), settings.concurrency, settings.log_level)
         else:
-            while not draining.is_set():
-                time.sleep(0.1)
+            draining.wait()
     finally:
         drain.ask()  # Celery may have ended by itself
         drain.wait()

@@ -2,8 +2,9 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -50,6 +51,22 @@ def _is_undisturbed(plant: Plant, job_id: str, calm: Outcome) -> None:
     assert job.attempt == 1 + events.count("released")
     assert plant.digest(job_id) == calm.digest
     assert plant.metrics(job_id) == calm.metrics
+
+
+def test_signals_that_interrupt_one_another_are_one(postgres_plant: Plant) -> None:
+    plant = postgres_plant
+    for _ in range(3):
+        with plant.worker() as worker:
+            job_id = _train(plant)
+            for gap in range(200):  # pauses of 0 to 400 microseconds, too short to sleep
+                with suppress(psutil.NoSuchProcess):
+                    worker.terminate()
+                end = time.perf_counter() + 2e-6 * gap
+                while time.perf_counter() < end:
+                    pass
+            assert worker.wait(60) == 0
+        assert _is_released(plant, job_id)
+        plant.jobs.cancel(TENANT, job_id)
 
 
 def test_a_step_that_does_not_end_costs_its_own_job_alone_some_epochs(plant: Plant, calm: Outcome) -> None:
