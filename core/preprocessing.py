@@ -30,6 +30,10 @@ class Step(Spec):
     def apply(self, x: Array, arrays: Mapping[str, Array]) -> None:
         """Transform the rows x (n, *input_shape), floating-point, in place."""
 
+    @abstractmethod
+    def backward(self, dx: Array, arrays: Mapping[str, Array]) -> None:
+        """Turn derivatives (n, *input_shape) by what `apply` gives into those by what it takes, in place."""
+
 
 class Divide(Step):
     """x / by."""
@@ -39,6 +43,9 @@ class Divide(Step):
 
     def apply(self, x: Array, arrays: Mapping[str, Array]) -> None:
         x /= self.by
+
+    def backward(self, dx: Array, arrays: Mapping[str, Array]) -> None:
+        dx /= self.by
 
 
 class Standardize(Step):
@@ -50,6 +57,9 @@ class Standardize(Step):
     def apply(self, x: Array, arrays: Mapping[str, Array]) -> None:
         np.subtract(x, arrays["mean"], out=x, casting="same_kind")
         np.divide(x, arrays["deviation"], out=x, casting="same_kind")
+
+    def backward(self, dx: Array, arrays: Mapping[str, Array]) -> None:
+        np.divide(dx, arrays["deviation"], out=dx, casting="same_kind")
 
 
 _STEPS: TypeAdapter[list[Divide | Standardize]] = TypeAdapter(
@@ -91,10 +101,20 @@ class Preprocessing:
         if not exact:
             np.copyto(out, raw, casting="same_kind")
         for place, step in enumerate(self.steps):
-            step.apply(x, {name: self.arrays[f"{place}.{name}"] for name in step.arrays})
+            step.apply(x, self._of(place))
         if exact:
             np.copyto(out, x, casting="same_kind")
         return out
+
+    def backward(self, dx: Array) -> Array:
+        """dC/d(raw) for dC/dx (n, *input_shape): what a change by one raw unit would do. A new array."""
+        draw = dx.copy()
+        for place in reversed(range(len(self.steps))):
+            self.steps[place].backward(draw, self._of(place))
+        return draw
+
+    def _of(self, place: int) -> dict[str, Array]:
+        return {name: self.arrays[f"{place}.{name}"] for name in self.steps[place].arrays}
 
 
 def _moments(data: Dataset) -> tuple[Array, Array]:

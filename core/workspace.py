@@ -43,9 +43,10 @@ def layout(
     input_gradient: bool = False,
     silent: frozenset[int] = frozenset(),
     deaf: frozenset[int] = frozenset(),
+    lasting: bool = False,
 ) -> Layout:
     """Where everything goes for batches of up to `rows`. Layers whose numbers are in `silent` get no place for outputs,
-    those in `deaf` none for dx.
+    those in `deaf` none for dx. `lasting`: every dx has a place of its own, so that all can be looked at afterwards.
 
     Outputs live until backward has used them; without backward, until the next layer has, so that two places take
     turns. The gradients that travel back take turns in two places, down to the first layer that learns, or to the
@@ -53,10 +54,10 @@ def layout(
     around them has to stay; blocks behind one another share them.
     """
     itemsize = np.dtype(dtype).itemsize
-    first = _Planner(rows, itemsize, backward, silent, deaf, 0)
+    first = _Planner(rows, itemsize, backward, silent, deaf, 0, lasting)
     first.place(network.layers, 0, input_gradient)
     # Now it is known where what is kept ends.
-    planner = _Planner(rows, itemsize, backward, silent, deaf, first.kept)
+    planner = _Planner(rows, itemsize, backward, silent, deaf, first.kept, lasting)
     places = planner.place(network.layers, planner.passing, input_gradient)
     return Layout(places, planner.passing)
 
@@ -70,12 +71,19 @@ class _Planner:
     """Hands out aligned places: first what is kept from forward to backward, then from `passing` on what is not."""
 
     def __init__(
-        self, rows: int, itemsize: int, backward: bool, silent: frozenset[int], deaf: frozenset[int], passing: int
+        self,
+        rows: int,
+        itemsize: int,
+        backward: bool,
+        silent: frozenset[int],
+        deaf: frozenset[int],
+        passing: int,
+        lasting: bool,
     ) -> None:
         self.kept = 0
         self.passing = passing  # grows to the end of what passes
         self._rows, self._itemsize, self._backward = rows, itemsize, backward
-        self._silent, self._deaf = silent, deaf
+        self._silent, self._deaf, self._lasting = silent, deaf, lasting
 
     def place(self, layers: Sequence[Placed], passing: int, input_gradient: bool) -> tuple[Place, ...]:
         """The places of layers in a row; what passes goes behind `passing`."""
@@ -89,7 +97,10 @@ class _Planner:
             first = 0 if input_gradient else first_learned(layers) + 1
             asked = [i for i in writers if i >= first and layers[i].number not in self._deaf]
             dxs = {i: self._rows * prod(layers[i].input_shape) * self._itemsize for i in asked}
-            passing = self._in_turns(passing, dxs)
+            if self._lasting:
+                dxs = {i: self._keep(size) for i, size in dxs.items()}
+            else:
+                passing = self._in_turns(passing, dxs)
         else:
             passing = self._in_turns(passing, ys)
         places = []
@@ -138,11 +149,12 @@ class Workspace:
         input_gradient: bool = False,
         silent: frozenset[int] = frozenset(),
         deaf: frozenset[int] = frozenset(),
+        lasting: bool = False,
     ) -> None:
         """Over theta and state; with a `gradient` vector, which backward fills, also for backward.
 
         Layers whose numbers are in `silent` have no outputs of their own: others compute them, or pass them on. Those
-        in `deaf` have no dx: others go backward for them.
+        in `deaf` have no dx: others go backward for them. `lasting` as in layout.
         """
         self.network = network
         self._theta, self._state, self._gradient = theta, state, gradient
@@ -158,6 +170,7 @@ class Workspace:
             input_gradient=input_gradient,
             silent=silent,
             deaf=deaf,
+            lasting=lasting,
         )
         self._arena = room((self._layout.bytes,), np.uint8)
         self._contexts: dict[int, tuple[Context, ...]] = {}
