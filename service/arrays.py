@@ -183,3 +183,15 @@ def _shaped(array: Inputs, input_shape: tuple[int, ...]) -> Inputs:
         row = int(np.argwhere(~np.isfinite(array))[0][0])
         raise InputsRefused(f"/inputs/{row}", "The row holds a value that is not a finite number.")
     return array
+
+
+def read_one(value: list[Any] | EncodedArray, input_shape: tuple[int, ...]) -> Inputs:
+    """One row (1, *input_shape) of a request that calls it `input`; raises InputsRefused."""
+    try:
+        array = _decode(value) if isinstance(value, EncodedArray) else _numbers([value], input_shape)
+        if isinstance(value, EncodedArray) and array.shape[:1] != (1,):
+            array = array[None]
+        return _shaped(array, input_shape)
+    except InputsRefused as error:
+        at = error.pointer.removeprefix("/inputs")
+        raise InputsRefused("/input" + at.removeprefix("/0"), error.detail) from None

@@ -7,11 +7,13 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from core.explanations.subject import Subject
+from core.predictor import Predictor
 from service.admission import Admission
 from service.broadcast import Broadcast
 from service.group_commit import GroupCommit
 from service.lanes import Lane
-from service.predictors import Predictors
+from service.loaded import Loaded
 from service.settings import ServiceSettings
 from service.uploads import Uploads
 from store.blobs import Blobs
@@ -51,7 +53,8 @@ class Services:
         self.admission = Admission(self.datasets, self.jobs, self.blobs, settings.max_memory_bytes)
         self.doorbell = Doorbell(store.broker_url)
         self.broadcast = Broadcast(self.jobs, self.call, settings.heartbeat_s)
-        self.predictors = Predictors(self.models, self.call, settings.loaded_models)
+        self.predictors = Loaded(self.models, self.call, settings.loaded_models, Predictor.from_checkpoint)
+        self.subjects = Loaded(self.models, self.call, settings.loaded_models, Subject.from_checkpoint)
         folder = store.data.absolute() / "uploads" / f"{os.getpid()}-{secrets.token_hex(4)}"
         self.uploads = Uploads(folder, settings.max_uploads)
 

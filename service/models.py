@@ -119,6 +119,7 @@ async def delete_model(services: Opened, tenant: Tenant, model_id: ModelId) -> R
     """Refused while an alias points at it."""
     await services.write(services.models.delete, tenant, model_id)
     services.predictors.forget(tenant, model_id)
+    services.subjects.forget(tenant, model_id)
     return Response(status_code=204)
 
 

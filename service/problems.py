@@ -18,6 +18,7 @@ from service.admission import TooMuchMemory
 from service.arrays import BatchTooLarge, InputsRefused
 from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
 from service.dependencies import BadHeader, NotReady
+from service.examples import TooManyRows
 from service.guard import HostRefused, OriginRefused
 from service.lanes import Busy
 from service.parameters import BadParameter
@@ -80,6 +81,13 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "The batch is too large",
         "A prediction takes only so many rows.",
         lambda error: {"limit": "NUDGE_MAX_PREDICT_ROWS", "limit_rows": error.limit},
+    ),
+    TooManyRows: Problem(
+        413,
+        "too-many-rows",
+        "There are too many rows",
+        "So many rows are not explained together.",
+        lambda error: {"limit": "NUDGE_MAX_EXPLAIN_ROWS", "limit_rows": error.limit},
     ),
     WrongContentType: Problem(
         415,

@@ -1,38 +1,41 @@
-"""Models kept ready to predict: the least recently used one goes first."""
+"""Models kept ready for use: the least recently used one goes first."""
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from core.checkpoint import Checkpoint
-from core.predictor import Predictor
 from store.errors import NotFound
 from store.models import Models
 
+T = TypeVar("T")
 # A model never changes, but it may be deleted by another server: ask the store again after this time.
 TRUSTED_S = 2.0
 
 
 @dataclass
-class _Loaded:
-    predictor: Predictor
+class _Entry(Generic[T]):
+    made: T
     asked_at: float
 
 
-class Predictors:
-    """Loaded models by tenant and id."""
+class Loaded(Generic[T]):
+    """Models by tenant and id, each as what `make` makes of its checkpoint; at most `size` of them."""
 
-    def __init__(self, models: Models, call: Callable[..., Awaitable[Any]], size: int) -> None:
+    def __init__(
+        self, models: Models, call: Callable[..., Awaitable[Any]], size: int, make: Callable[[Checkpoint], T]
+    ) -> None:
         self._models = models
         self._call = call
         self._size = size
-        self._loaded: OrderedDict[tuple[str, str], _Loaded] = OrderedDict()
-        self._loading: dict[tuple[str, str], asyncio.Future[Predictor]] = {}
+        self._make = make
+        self._loaded: OrderedDict[tuple[str, str], _Entry[T]] = OrderedDict()
+        self._loading: dict[tuple[str, str], asyncio.Future[T]] = {}
 
-    async def get(self, tenant: str, model_id: str) -> Predictor:
-        """A model ready to predict; raises NotFound."""
+    async def get(self, tenant: str, model_id: str) -> T:
+        """A model ready for use; raises NotFound."""
         key = (tenant, model_id)
         now = asyncio.get_running_loop().time()
         found = self._loaded.get(key)
@@ -46,24 +49,24 @@ class Predictors:
                 raise
             found.asked_at = now
         self._loaded.move_to_end(key)
-        return found.predictor
+        return found.made
 
     def forget(self, tenant: str, model_id: str) -> None:
         """Drop a model that was deleted."""
         self._loaded.pop((tenant, model_id), None)
 
-    async def _load_once(self, key: tuple[str, str]) -> Predictor:
+    async def _load_once(self, key: tuple[str, str]) -> T:
         """However many ask for a model at once, it is loaded once."""
         if key not in self._loading:
             task = asyncio.ensure_future(self._call(self._load, *key))
             self._loading[key] = task
             task.add_done_callback(lambda _: self._loading.pop(key, None))
-        predictor = await asyncio.shield(self._loading[key])
-        self._loaded[key] = _Loaded(predictor, asyncio.get_running_loop().time())
+        made = await asyncio.shield(self._loading[key])
+        self._loaded[key] = _Entry(made, asyncio.get_running_loop().time())
         while len(self._loaded) > self._size:
             self._loaded.popitem(last=False)
-        return predictor
+        return made
 
-    def _load(self, tenant: str, model_id: str) -> Predictor:
+    def _load(self, tenant: str, model_id: str) -> T:
         record = self._models.get(tenant, model_id)
-        return Predictor.from_checkpoint(Checkpoint.from_bytes(self._models.load(record)))
+        return self._make(Checkpoint.from_bytes(self._models.load(record)))
