@@ -4,7 +4,7 @@ from typing import Any
 
 from client.arrays import to_list
 from client.errors import NudgeError
-from client.schemas import ModelRecord, Page, Predictions
+from client.schemas import ModelRecord, Page, Predictions, TeachingRow
 from client.transport import Transport
 
 
@@ -32,6 +32,21 @@ class Model:
         body = {"inputs": to_list(inputs)} | ({"top": top} if top is not None else {})
         answer = self._transport.post(f"/v1/models/{self.id}/predict", body, again=True)
         return Predictions.model_validate_json(answer.content)
+
+    def rows(
+        self,
+        dataset: str,
+        order: str = "loss",
+        *,
+        offset: int | None = None,
+        count: int | None = None,
+        limit: int | None = None,
+    ) -> Page[TeachingRow]:
+        """The rows of a dataset (by id) that cost most, or that push hardest (`order="gradient_norm"`), hardest first.
+        `offset` and `count` look at some of them only."""
+        path = f"/v1/models/{self.id}/rows"
+        answer = self._transport.get(path, dataset=dataset, order=order, offset=offset, count=count, limit=limit)
+        return Page[TeachingRow].model_validate_json(answer.content)
 
     def delete(self) -> None:
         """Delete the model; its job and checkpoints stay."""

@@ -165,6 +165,16 @@ class Predictions(Record):
     predictions: list[Prediction] | None = None
 
 
+class TeachingRow(Record):
+    """A row of a dataset, its own cost, and the length of its own gradient."""
+
+    row: int
+    loss: float | None
+    gradient_norm: float | None
+    target: Any
+    prediction: Any
+
+
 Item = TypeVar("Item")
 
 

@@ -22,6 +22,7 @@ from service import (
     predictions,
     problems,
     receipts,
+    teaching,
 )
 from service.guard import Guard
 from service.metering import Metering
@@ -30,7 +31,7 @@ from service.settings import ServiceSettings
 from store.settings import StoreSettings
 
 # The hot ones first: routes are tried in order.
-ROUTERS = (predictions, jobs, bulk_cancel, events, checkpoints, receipts, datasets, models, health)
+ROUTERS = (predictions, jobs, bulk_cancel, events, checkpoints, receipts, datasets, models, teaching, health)
 
 
 def create_app(settings: ServiceSettings | None = None, store: StoreSettings | None = None) -> FastAPI:

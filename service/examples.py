@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -15,18 +14,9 @@ from core.spec import Finding, Spec, SpecError
 from service.arrays import EncodedArray, read_one
 from service.dependencies import checked_id
 from service.lifespan import Services
+from service.limits import TooManyRows
 
 Row = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-
-
-@dataclass
-class TooManyRows(Exception):
-    """More rows than are explained together."""
-
-    limit: int
-
-    def __str__(self) -> str:
-        return f"{self.limit} rows at most are taken together (NUDGE_MAX_EXPLAIN_ROWS); ask about fewer."
 
 
 class ExampleRequest(Spec):

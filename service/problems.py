@@ -18,9 +18,9 @@ from service.admission import TooMuchMemory
 from service.arrays import BatchTooLarge, InputsRefused
 from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
 from service.dependencies import BadHeader, NotReady
-from service.examples import TooManyRows
 from service.guard import HostRefused, OriginRefused
 from service.lanes import Busy
+from service.limits import TooManyRows, TooMuchWork
 from service.parameters import BadParameter
 from service.problem_details import Members, Problem, respond
 from service.references import MissingReference
@@ -88,6 +88,13 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "There are too many rows",
         "So many rows are not explained together.",
         lambda error: {"limit": "NUDGE_MAX_EXPLAIN_ROWS", "limit_rows": error.limit},
+    ),
+    TooMuchWork: Problem(
+        413,
+        "too-much-work",
+        "That is too much work for one answer",
+        "Going through so many rows would take more operations than one answer is granted.",
+        lambda error: {"limit": "NUDGE_MAX_EXPLAIN_FLOPS", "limit_flops": error.limit},
     ),
     WrongContentType: Problem(
         415,

@@ -55,6 +55,34 @@ def show(terminal: Terminal, model: str) -> None:
         terminal.facts({name: value for name, value in facts.items() if isinstance(value, str | int)})
 
 
+@models.command()
+@click.argument("model")
+@click.option("--data", "dataset", required=True, metavar="DATASET", help="Whose rows: the id of a dataset.")
+@click.option(
+    "--order",
+    type=click.Choice(["loss", "gradient_norm"]),
+    default="loss",
+    show_default=True,
+    help="By what a row costs, or by how hard it pushes the weights.",
+)
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@connected
+@pass_terminal
+def rows(terminal: Terminal, model: str, dataset: str, order: str, limit: int) -> None:
+    """Show the rows that teach MODEL most: the hard ones, and those whose label may be wrong."""
+    client = terminal.client()
+    found = client.models.get(model).rows(client.datasets.get(dataset).id, order, limit=limit)
+    if terminal.json:
+        terminal.document([row.to_json() for row in found])
+        return
+    shown = ((row.row, _short(row.loss), _short(row.gradient_norm), row.target, row.prediction) for row in found)
+    terminal.table(("row", "loss", "gradient norm", "target", "prediction"), shown)
+
+
+def _short(value: float | None) -> str:
+    return "not a number" if value is None else f"{value:.4g}"
+
+
 @click.command()
 @click.argument("model")
 @click.option(

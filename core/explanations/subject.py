@@ -16,6 +16,7 @@ from core.data import Dataset
 from core.explanations.backpropagation import Backpropagation, Examples
 from core.layers.layer import Array
 from core.losses import AnyLoss, Loss
+from core.metrics import by_class
 from core.network import Network, NetworkSpec
 from core.preprocessing import Preprocessing
 from core.schema import ClassTarget, DataSchema, JsonScalar, RealTarget, class_key
@@ -91,6 +92,13 @@ class Subject:
     def backpropagate(self, examples: Examples) -> Backpropagation:
         """Forward and backward through the whole network, with everything kept."""
         return Backpropagation(self.network, self.loss, self.theta, self.state, examples, to_inputs=not self.looks_up)
+
+    def said(self, outputs: Array) -> JsonScalar | list[float]:
+        """The class that a row of outputs (width,) names, or the outputs themselves for real targets."""
+        if not isinstance(self.schema.target, ClassTarget):
+            values: list[float] = outputs.tolist()
+            return values
+        return self.schema.target.classes[int(by_class(outputs[None], self.loss.even).argmax())]
 
     def _known(self, data: Dataset) -> Dataset:
         """The dataset with its classes numbered as the model numbers them."""

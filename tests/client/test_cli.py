@@ -44,6 +44,12 @@ def test_json_leaves_nothing_else_on_stdout(run: Run) -> None:
     assert json.loads(run("jobs", "checkpoints", job["id"], "--json").stdout)[0]["epoch"] == 2
     assert job["id"] in [item["id"] for item in json.loads(run("jobs", "list", "--json").stdout)]
     assert model in [item["id"] for item in json.loads(run("models", "list", "--json").stdout)]
+    hardest = json.loads(
+        run("models", "rows", model, "--data", job["spec"]["dataset"], "--order", "gradient_norm", "--json").stdout
+    )
+    assert len(hardest) == 20
+    assert hardest == sorted(hardest, key=lambda row: -row["gradient_norm"])
+    assert "gradient norm" in run("models", "rows", model, "--data", job["spec"]["dataset"], "--limit", "2").stdout
     lines = [json.loads(line) for line in run("jobs", "events", job["id"], "--json").stdout.splitlines()]
     assert [line["id"] for line in lines] == list(range(1, len(lines) + 1))
     assert lines[-1]["event"] == "succeeded"

@@ -1,0 +1,27 @@
+"""What one answer that looks into a model may take."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class TooManyRows(Exception):
+    """More rows than are explained together."""
+
+    limit: int
+
+    def __str__(self) -> str:
+        return f"{self.limit} rows at most are taken together (NUDGE_MAX_EXPLAIN_ROWS); ask about fewer."
+
+
+@dataclass
+class TooMuchWork(Exception):
+    """The rows asked for would keep the server busy for too long."""
+
+    flops: int
+    limit: int
+
+    def __str__(self) -> str:
+        return (
+            f"Going through so many rows takes about {self.flops:.2g} floating-point operations; this server grants "
+            f"{self.limit:.2g} (NUDGE_MAX_EXPLAIN_FLOPS). Ask about fewer rows at a time, with `offset` and `count`."
+        )
