@@ -35,3 +35,11 @@ def to_npy(values: Any) -> bytes | None:
     header = f"{{'descr': '{order}{kind}{view.itemsize}', 'fortran_order': False, 'shape': {view.shape}}}"
     header += " " * (-(len(header) + 11) % 64) + "\n"
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode("ascii") + view.tobytes()
+
+
+def as_example(example: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an example as JSON: `input` and `target` may be arrays."""
+    return {
+        name: to_list(value) if name == "input" else value.tolist() if hasattr(value, "tolist") else value
+        for name, value in example.items()
+    }

@@ -10,6 +10,7 @@ from client.commands.datasets import datasets
 from client.commands.jobs import jobs
 from client.commands.models import models, predict
 from client.commands.train import train
+from client.commands.what_if import what_if
 from client.errors import NudgeError
 from client.terminal import INTERRUPTED, Terminal
 
@@ -50,7 +51,7 @@ def cli(terminal: Terminal, url: str | None, as_json: bool) -> None:
     terminal.json = as_json
 
 
-for command in (datasets, train, jobs, models, predict):
+for command in (datasets, train, jobs, models, predict, what_if):
     cli.add_command(command)
 
 

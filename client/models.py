@@ -1,10 +1,11 @@
 """Models: trained networks, to ask for predictions."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from client.arrays import to_list
+from client.arrays import as_example, to_list
 from client.errors import NudgeError
-from client.schemas import ModelRecord, Page, Predictions, TeachingRow
+from client.schemas import ModelRecord, Page, Predictions, TeachingRow, WhatIf
 from client.transport import Transport
 
 
@@ -32,6 +33,17 @@ class Model:
         body = {"inputs": to_list(inputs)} | ({"top": top} if top is not None else {})
         answer = self._transport.post(f"/v1/models/{self.id}/predict", body, again=True)
         return Predictions.model_validate_json(answer.content)
+
+    def what_if(
+        self, layer: int, parameter: str, index: Sequence[int], delta: float, *, top: int | None = None, **example: Any
+    ) -> WhatIf:
+        """What a change of one weight (`index` [from, to]) or bias ([to]) of a layer, counted from 0, would do to the
+        cost: predicted, measured, layer by layer and path by path. The example is `input` and `target`, or `dataset`
+        (by id) and `row` or `rows`."""
+        body = {"layer": layer, "parameter": parameter, "index": [*index], "delta": delta} | as_example(example)
+        body |= {"top": top} if top is not None else {}
+        answer = self._transport.post(f"/v1/models/{self.id}/what-if", body, again=True)
+        return WhatIf.model_validate_json(answer.content)
 
     def rows(
         self,

@@ -23,6 +23,7 @@ from service import (
     problems,
     receipts,
     teaching,
+    what_if,
 )
 from service.guard import Guard
 from service.metering import Metering
@@ -31,7 +32,7 @@ from service.settings import ServiceSettings
 from store.settings import StoreSettings
 
 # The hot ones first: routes are tried in order.
-ROUTERS = (predictions, jobs, bulk_cancel, events, checkpoints, receipts, datasets, models, teaching, health)
+ROUTERS = (predictions, jobs, bulk_cancel, events, checkpoints, receipts, datasets, models, what_if, teaching, health)
 
 
 def create_app(settings: ServiceSettings | None = None, store: StoreSettings | None = None) -> FastAPI:

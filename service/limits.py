@@ -23,5 +23,5 @@ class TooMuchWork(Exception):
     def __str__(self) -> str:
         return (
             f"Going through so many rows takes about {self.flops:.2g} floating-point operations; this server grants "
-            f"{self.limit:.2g} (NUDGE_MAX_EXPLAIN_FLOPS). Ask about fewer rows at a time, with `offset` and `count`."
+            f"one answer {self.limit:.2g} (NUDGE_MAX_EXPLAIN_FLOPS). Ask about fewer rows at a time."
         )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from core.explanations.alone import Alone
 from core.layers.layer import Array, Context
 from core.losses import Loss
 from core.network import Network, Placed
@@ -32,6 +33,16 @@ class Flow(NamedTuple):
     at: Placed
     context: Context
     dy: Array | None
+
+    @property
+    def y(self) -> Array:
+        """What the layer gave, (n, *output_shape)."""
+        x = self.context.x
+        return x.reshape(len(x), *self.at.output_shape) if self.at.layer.reshapes else self.context.y
+
+    def alone(self, rows: int) -> Alone:
+        """The layer by itself, for batches of up to `rows`."""
+        return Alone(self.at, self.context, rows)
 
 
 class Backpropagation:
@@ -73,6 +84,11 @@ class Backpropagation:
     def flows(self) -> Iterator[Flow]:
         """Every layer, those inside others behind the one that they are in, in the order of the numbers."""
         return _flows(self.network.layers, self.contexts, self.da)
+
+    def outer(self) -> list[Flow]:
+        """Those of the network's own layers, without the layers inside them."""
+        own = {at.number for at in self.network.layers}
+        return [flow for flow in self.flows() if flow.at.number in own]
 
 
 def _flows(layers: Sequence[Placed], contexts: Sequence[Context], dy: Array | None) -> Iterator[Flow]:

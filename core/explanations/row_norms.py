@@ -32,8 +32,6 @@ from core.layers.layer_norm import LayerNorm
 from core.layers.lstm import LSTM
 from core.layers.self_attention import SelfAttention
 from core.layers.simple_rnn import SimpleRNN
-from core.network import Network
-from core.workspace import Workspace
 
 PAIRS = 4 * 2**20  # numbers of pairs, or of gradients, that are held at a time
 
@@ -87,18 +85,13 @@ def parts(layer: Layer, flow: Flow, dy: Array) -> Iterator[Products | Gradients]
 
     In evaluation mode rows do not meet, so that a row alone has the gradient that it has among others.
     """
-    network = Network.trace([layer], flow.at.input_shape)
-    gradient, context = np.zeros(network.size), flow.context
-    theta, state = (
-        np.concatenate([np.zeros(0), *(v.reshape(-1) for v in vs)]) for vs in (context.parameters, context.state)
-    )
-    alone = Workspace(network, 1, theta=theta, state=state, gradient=gradient)
-    each = np.empty((len(dy), network.size))
+    alone, context = flow.alone(1), flow.context
+    each = np.empty((len(dy), alone.gradient.size))
     for row in range(len(dy)):
         one = slice(row, row + 1)
         alone.forward(context.x[one], None if context.mask is None else context.mask[one])
         alone.backward(dy[one])
-        each[row] = gradient
+        each[row] = alone.gradient
     yield Gradients(each)
 
 

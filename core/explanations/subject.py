@@ -89,9 +89,10 @@ class Subject:
         x, y, _ = batches.load(places)
         return Examples(x, y, batches.mask)
 
-    def backpropagate(self, examples: Examples) -> Backpropagation:
-        """Forward and backward through the whole network, with everything kept."""
-        return Backpropagation(self.network, self.loss, self.theta, self.state, examples, to_inputs=not self.looks_up)
+    def backpropagate(self, examples: Examples, theta: Array | None = None) -> Backpropagation:
+        """Forward and backward through the whole network, with everything kept; with the weights `theta` if given."""
+        theta = self.theta if theta is None else theta
+        return Backpropagation(self.network, self.loss, theta, self.state, examples, to_inputs=not self.looks_up)
 
     def said(self, outputs: Array) -> JsonScalar | list[float]:
         """The class that a row of outputs (width,) names, or the outputs themselves for real targets."""

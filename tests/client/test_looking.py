@@ -1,0 +1,54 @@
+"""Looking into a model from the client and the command line."""
+
+import json
+
+import pytest
+
+from client import Client, Dataset
+from client.models import Model
+from tests.client.conftest import ROOT, Run
+
+
+@pytest.fixture(scope="module")
+def flowers(url: str, iris: Dataset) -> Model:
+    spec = json.loads((ROOT / "examples" / "iris.json").read_text("utf-8"))
+    with Client(url) as client:
+        job = client.jobs.submit(spec | {"dataset": iris.id, "epochs": 5, "name": "flowers"})
+        job.wait()
+        return job.model()
+
+
+def test_what_if_tells_the_change_and_its_paths(nudge: Client, flowers: Model, iris: Dataset, run: Run) -> None:
+    model = nudge.models.get(flowers.id)
+    found = model.what_if(0, "weight", (2, 1), 0.01, dataset=iris.id, row=3)
+    assert found.predicted == pytest.approx(found.gradient * 0.01)
+    assert found.paths is not None
+    assert found.paths.total == pytest.approx(found.gradient)
+    row = nudge.datasets.rows(iris.id, offset=3, limit=1)[0]
+    assert model.what_if(0, "weight", (2, 1), 0.01, input=row.x, target=row.y).measured == found.measured
+
+    asked = ["what-if", model.id, "--layer", 0, "--index", "2,1", "--data", iris.id, "--row", 3]
+    shown = run(*asked)
+    assert shown.returncode == 0, shown.stderr
+    assert f"{found.paths.count} paths from this weight to the cost" in shown.stdout
+    assert "w ─▶ 0:1 ─▶" in shown.stdout
+    assert json.loads(run(*asked, "--json").stdout)["gradient"] == found.gradient
+    line = run("what-if", model.id, "--layer", 0, "--index", "2,1", "--input", json.dumps(row.x), "--target", row.y)
+    assert f"{found.gradient:.4g}" in line.stdout
+
+
+def test_an_example_that_is_none_is_wrong_usage(run: Run) -> None:
+    for words, says in (
+        ([], "--input with --target"),
+        (["--input", "[1]", "--data", "ds_1"], "--input with --target"),
+        (["--input", "[1]"], "needs its --target"),
+        (["--data", "ds_1"], "named with --row"),
+        (["--input", "[[1],[2]]", "--target", "1"], "give one"),
+        (["--input", "[1", "--target", "1"], "JSON"),
+    ):
+        done = run("what-if", "m", "--layer", "0", "--index", "0", *words)
+        assert done.returncode == 2, (words, done.stdout, done.stderr)
+        assert says in done.stderr, (words, done.stderr)
+    assert (
+        "write FROM,TO" in run("what-if", "m", "--layer", "0", "--index", "a", "--input", "[1]", "--target", "1").stderr
+    )
