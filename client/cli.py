@@ -7,6 +7,7 @@ import click
 
 from client.client import DEFAULT_URL
 from client.commands.datasets import datasets
+from client.commands.gradient_check import gradient_check
 from client.commands.jobs import jobs
 from client.commands.models import models, predict
 from client.commands.train import train
@@ -51,7 +52,7 @@ def cli(terminal: Terminal, url: str | None, as_json: bool) -> None:
     terminal.json = as_json
 
 
-for command in (datasets, train, jobs, models, predict, what_if):
+for command in (datasets, train, jobs, models, predict, what_if, gradient_check):
     cli.add_command(command)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from client.arrays import as_example, to_list
 from client.errors import NudgeError
-from client.schemas import ModelRecord, Page, Predictions, TeachingRow, WhatIf
+from client.schemas import GradientCheck, ModelRecord, Page, Predictions, TeachingRow, WhatIf
 from client.transport import Transport
 
 
@@ -44,6 +44,16 @@ class Model:
         body |= {"top": top} if top is not None else {}
         answer = self._transport.post(f"/v1/models/{self.id}/what-if", body, again=True)
         return WhatIf.model_validate_json(answer.content)
+
+    def gradient_check(
+        self, gradients: Sequence[dict[str, Any]] = (), *, top: int | None = None, **example: Any
+    ) -> GradientCheck:
+        """Backward compared with differences of the cost, and marks for `gradients`: each with `layer`, `parameter` and
+        `values`. The example is `input` and `target`, or `dataset` (by id) and `row` or `rows`."""
+        own = [{**one, "values": to_list(one["values"])} if "values" in one else one for one in gradients]
+        body = as_example(example) | {"gradients": own} | ({"top": top} if top is not None else {})
+        answer = self._transport.post(f"/v1/models/{self.id}/gradient-check", body, again=True)
+        return GradientCheck.model_validate_json(answer.content)
 
     def rows(
         self,

@@ -14,6 +14,7 @@ from service import (
     checkpoints,
     datasets,
     events,
+    gradient_check,
     health,
     jobs,
     lifespan,
@@ -32,7 +33,20 @@ from service.settings import ServiceSettings
 from store.settings import StoreSettings
 
 # The hot ones first: routes are tried in order.
-ROUTERS = (predictions, jobs, bulk_cancel, events, checkpoints, receipts, datasets, models, what_if, teaching, health)
+ROUTERS = (
+    predictions,
+    jobs,
+    bulk_cancel,
+    events,
+    checkpoints,
+    receipts,
+    datasets,
+    models,
+    what_if,
+    gradient_check,
+    teaching,
+    health,
+)
 
 
 def create_app(settings: ServiceSettings | None = None, store: StoreSettings | None = None) -> FastAPI:

@@ -81,6 +81,23 @@ class Backpropagation:
         """Those of the network's layers, as forward and backward left them."""
         return self._workspace.contexts(len(self.examples))
 
+    def without_slopes(self, layers: frozenset[int]) -> Array:
+        """What the gradient would be if the derivatives of these elementwise layers, by their places, were taken for 1.
+
+        A new vector; afterwards everything is again as it was.
+        """
+        dy = self.da
+        for number in reversed(range(len(self.network.layers))):
+            if number in layers:
+                continue
+            dx = self.network.layers[number].layer.backward(dy, self.contexts[number])
+            if dx is None:
+                break
+            dy = dx
+        wrong = self.gradient.copy()
+        self._workspace.backward(self.da)
+        return wrong
+
     def flows(self) -> Iterator[Flow]:
         """Every layer, those inside others behind the one that they are in, in the order of the numbers."""
         return _flows(self.network.layers, self.contexts, self.da)

@@ -17,11 +17,12 @@ from core.explanations.backpropagation import Backpropagation, Examples
 from core.layers.layer import Array
 from core.losses import AnyLoss, Loss
 from core.metrics import by_class
-from core.network import Network, NetworkSpec
+from core.network import Network, NetworkSpec, Piece
 from core.preprocessing import Preprocessing
 from core.schema import ClassTarget, DataSchema, JsonScalar, RealTarget, class_key
 from core.spec import Finding, SpecError
 
+SHORT = {"weight": "weights", "bias": "biases"}
 _LOSS: TypeAdapter[Loss] = TypeAdapter(AnyLoss)
 
 
@@ -88,6 +89,25 @@ class Subject:
         check_inputs(self.network, data.x[places])
         x, y, _ = batches.load(places)
         return Examples(x, y, batches.mask)
+
+    def piece(self, layer: int, parameter: str, at: str = "") -> Piece:
+        """A parameter of a layer of the spec, counted from 0; named as in checkpoints, or "weight" or "bias".
+
+        Raises:
+            SpecError: there is none, at /layer or /parameter behind the pointer `at`.
+        """
+        layers = self.network.layers
+        if layer >= len(layers):
+            detail = f"The network has {len(layers)} layers: the last is {len(layers) - 1}."
+            raise SpecError([Finding(f"{at}/layer", detail)])
+        own = {piece.name.rpartition(".")[2]: piece for piece in layers[layer].parameters}
+        name = SHORT.get(parameter, parameter)
+        if name not in own:
+            kind = layers[layer].layer.type
+            way_out = f"it has {', '.join(own)}" if own else "it has none; choose another layer"
+            detail = f"Layer {layer} is a {kind} layer without such a parameter: {way_out}."
+            raise SpecError([Finding(f"{at}/parameter", detail)])
+        return own[name]
 
     def backpropagate(self, examples: Examples, theta: Array | None = None) -> Backpropagation:
         """Forward and backward through the whole network, with everything kept; with the weights `theta` if given."""

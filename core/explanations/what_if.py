@@ -17,8 +17,6 @@ from core.layers.layer import Array
 from core.network import Network, Piece
 from core.spec import Finding, SpecError
 
-SHORT = {"weight": "weights", "bias": "biases"}
-
 
 class Ripple(NamedTuple):
     """How the outputs (n, *shape) of one layer change: to first order in the change of the weight, and in truth."""
@@ -54,7 +52,8 @@ def what_if(
         SpecError: there is no such layer, parameter or entry (at /layer, /parameter or /index), or delta is so large
             that the cost is no longer a number (at /delta).
     """
-    piece, entry = _entry(subject, layer, parameter, index)
+    piece = subject.piece(layer, parameter)
+    entry = _entry(piece, layer, index)
     at = piece.start + int(np.ravel_multi_index(entry, piece.variable.shape))
     theta = subject.theta.copy()
     theta[at] += delta
@@ -89,23 +88,13 @@ def flops(network: Network) -> int:
     )
 
 
-def _entry(subject: Subject, layer: int, parameter: str, index: Sequence[int]) -> tuple[Piece, tuple[int, ...]]:
-    layers = subject.network.layers
-    if layer >= len(layers):
-        raise SpecError([Finding("/layer", f"The network has {len(layers)} layers: the last is {len(layers) - 1}.")])
-    own = {piece.name.rpartition(".")[2]: piece for piece in layers[layer].parameters}
-    name = SHORT.get(parameter, parameter)
-    if name not in own:
-        kind = layers[layer].layer.type
-        way_out = f"it has {', '.join(own)}" if own else "it has none; choose another layer"
-        raise SpecError(
-            [Finding("/parameter", f"Layer {layer} is a {kind} layer without such a parameter: {way_out}.")]
-        )
-    shape = own[name].variable.shape
+def _entry(piece: Piece, layer: int, index: Sequence[int]) -> tuple[int, ...]:
+    shape = piece.variable.shape
     if len(index) != len(shape) or any(not 0 <= i < size for i, size in zip(index, shape, strict=True)):
+        name = piece.name.rpartition(".")[2]
         detail = f"{name} of layer {layer} is of shape {list(shape)}: give one number, from 0, for each axis."
         raise SpecError([Finding("/index", detail)])
-    return own[name], tuple(index)
+    return tuple(index)
 
 
 def _ripples(

@@ -1,6 +1,7 @@
 """Looking into a model from the client and the command line."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,28 @@ def test_what_if_tells_the_change_and_its_paths(nudge: Client, flowers: Model, i
     assert json.loads(run(*asked, "--json").stdout)["gradient"] == found.gradient
     line = run("what-if", model.id, "--layer", 0, "--index", "2,1", "--input", json.dumps(row.x), "--target", row.y)
     assert f"{found.gradient:.4g}" in line.stdout
+
+
+def test_homework_is_marked(nudge: Client, flowers: Model, iris: Dataset, run: Run, tmp_path: Path) -> None:
+    model = nudge.models.get(flowers.id)
+    rows = {"dataset": iris.id, "rows": [0, 60, 120]}
+    found = model.gradient_check(**rows)
+    assert found.right
+    assert found.marks == ()
+    right = [model.what_if(0, "bias", [unit], 0.1, **rows).gradient or 0.0 for unit in range(8)]
+    assert model.gradient_check([{"layer": 0, "parameter": "bias", "values": right}], **rows).marks[0].right
+    homework = tmp_path / "homework.json"
+    homework.write_text(json.dumps([{"layer": 0, "parameter": "bias", "values": [3 * value for value in right]}]))
+    words = ["gradient-check", model.id, "--data", iris.id, "--row", 0, "--row", 60, "--row", 120]
+    marked = run(*words, "--gradients", homework)
+    assert marked.returncode == 1, marked.stderr
+    assert "average: This is the sum over the rows" in marked.stdout
+    assert (
+        json.loads(run(*words, "--gradients", homework, "--json").stdout)["marks"][0]["slips"][0]["name"] == "average"
+    )
+    assert run(*words).returncode == 0
+    homework.write_text("{")
+    assert run(*words, "--gradients", homework).returncode == 2
 
 
 def test_an_example_that_is_none_is_wrong_usage(run: Run) -> None:
