@@ -12,11 +12,18 @@ from client.events import Event
 from client.learning_curves import TRAINING, VALIDATION, learning_curves
 from client.schemas import Epoch, Metrics
 
+STATUS_AFTER = {
+    "started": "running",
+    "paused": "paused",
+    **dict.fromkeys(("queued", "resumed", "rescued", "released", "retried"), "queued"),
+}
+
 
 class TrainingDisplay:
     """Show a job's events as they come; use it in a `with` block.
 
-    On a terminal the picture is drawn in place and its last state stays; elsewhere each epoch is one plain line.
+    On a terminal the picture is drawn in place and its last state stays, below what happened to the job; elsewhere each
+    epoch is one plain line too.
     """
 
     def __init__(self, console: Console, name: str, epochs: int) -> None:
@@ -49,13 +56,17 @@ class TrainingDisplay:
             self.history = [known for known in self.history if known.epoch < epoch.epoch]
             self.history.append(epoch)
             self.status = "running"
-        elif event.last or event.type in {"queued", "paused"}:
+        elif event.last:
             self.status = event.type
-        elif event.type in {"started", "resumed", "rescued"}:
-            self.status = "running"
-        if not self.console.is_terminal and (epoch is not None or event.type not in {"checkpoint", "queued"}):
-            line = line_of(epoch, self.epochs) if epoch is not None else event.data.get("message", event.type)
-            self.console.print(line, highlight=False, soft_wrap=True)
+        else:
+            self.status = STATUS_AFTER.get(event.type, self.status)
+        if epoch is not None:
+            line = None if self.console.is_terminal else line_of(epoch, self.epochs)
+        else:
+            line = event.message if event.type not in {"checkpoint", "queued"} else None
+        if line is not None:  # on a terminal, above the picture
+            screen = self._live.console if self.console.is_terminal else self.console
+            screen.print(Text(line), highlight=False, soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Group(

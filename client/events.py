@@ -22,6 +22,7 @@ STORY = (
     "checkpoint_damaged",
     "cancel_requested",
     "pause_requested",
+    "pause_withdrawn",
     "fingerprint_changed",
     "rescued",
     "released",

@@ -84,6 +84,17 @@ class Job:
         answer = self._transport.get(f"/v1/jobs/{self.id}/checkpoints")
         return [CheckpointRecord.model_validate(row) for row in answer.json()["data"]]
 
+    def download(self, which: str = "newest") -> bytes:
+        """A checkpoint as a safetensors file: the `newest`, the `best`, the `start` that the job was given, or the one
+        of an id."""
+        if which == "start":
+            return self._transport.get(f"/v1/jobs/{self.id}/start").content
+        self._ask()
+        name = {"newest": self.record.checkpoint, "best": self.record.best_checkpoint}.get(which, which)
+        if name is None:
+            raise JobError(f"{self.id} is {self.status} and has no such checkpoint ({which}).")
+        return self._transport.get(f"/v1/checkpoints/{name}/content").content
+
     def receipt(self) -> dict[str, Any]:
         """What anyone needs to repeat the job, with the digests that the repetition must come to."""
         receipt: dict[str, Any] = self._transport.get(f"/v1/jobs/{self.id}/receipt").json()
@@ -98,7 +109,7 @@ class Job:
         return self._move("pause")
 
     def resume(self) -> "Job":
-        """Let a paused job go on from its last checkpoint."""
+        """Let a paused job go on from its last checkpoint, or take back a pause that is still pending."""
         return self._move("resume")
 
     def retry(self) -> "Job":

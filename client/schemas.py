@@ -100,6 +100,8 @@ class JobRecord(Record):
     queue_position: int | None = None  # while it waits: 1 is the next to be taken
     cancel_requested: bool = False
     pause_requested: bool = False
+    last_sign_of_life_at: datetime | None = None  # of its worker, while it runs
+    lease_s: float | None = None  # after so long a silence it goes to another
     progress: Progress
     metrics: Metrics | None = None
     checkpoint: str | None = None
@@ -122,12 +124,13 @@ class BulkCancel(Record):
 
 
 class CheckpointRecord(Record):
-    """A kept state of a training run, after `epoch` whole epochs and `step` batches of the next; its content is a
-    safetensors file."""
+    """A kept state of a training run, after `epoch` whole epochs and `step` of the `steps` batches of the next; its
+    content is a safetensors file."""
 
     id: str
     epoch: int
     step: int = 0
+    steps: int | None = None
     digest: str
     metrics: dict[str, Any] | None = None
 

@@ -13,7 +13,7 @@ from core.training import Chunk, Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
 
 DIVERGED = "diverged: "  # how the reason of a job that diverged begins
-END = "the end of the training"
+END, METRICS = "the end of the training", "the metrics"
 Progress = Callable[[float], None]  # told the fraction that is done, 0 to 1
 
 
@@ -104,7 +104,7 @@ def _compare_end(
         return Difference(END, _named(min(left)), _named((len(rows), 0)))
     found = metrics_digest(rows[: receipt.epochs])
     if found != receipt.metrics_digest:
-        return Difference("the metrics", receipt.metrics_digest, found)
+        return Difference(METRICS, receipt.metrics_digest, found)
     if receipt.model_digest not in {None, *(mark.digest for mark in receipt.checkpoints)}:
         return Difference("the model", str(receipt.model_digest), "none of the checkpoints")
     return None
@@ -116,4 +116,5 @@ def _place(moment: Chunk | Epoch) -> tuple[int, int]:
 
 def _named(place: tuple[int, int]) -> str:
     epoch, step = place
-    return f"the checkpoint after epoch {epoch}" + (f" and {step} batches" if step else "")
+    batches = "1 batch" if step == 1 else f"{step:,} batches"
+    return f"the checkpoint after epoch {epoch}" + (f" and {batches}" if step else "")

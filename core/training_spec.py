@@ -96,6 +96,12 @@ class EarlyStopping(Spec):
     ] = "validation_loss"
     patience: Count
 
+    @property
+    def reason(self) -> str:
+        """Why a job that it stopped is over."""
+        epochs = "1 epoch" if self.patience == 1 else f"{self.patience} epochs"
+        return f"early_stopping: {self.metric} had not improved for {epochs}"
+
 
 class Checkpoints(Spec):
     """How often a checkpoint is kept, and how many of the latest."""

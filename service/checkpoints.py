@@ -25,6 +25,7 @@ class CheckpointView(BaseModel):
     job: str
     epoch: int = Field(description="Finished epochs.")
     step: int = Field(description="Finished batches of the next epoch.")
+    steps: int | None = Field(description="Batches of a whole epoch; null where an older version stored it.")
     digest: str = Field(description="Covers tensors, position and spec; no id, name, time or machine.")
     metrics: dict[str, Any]
     bytes: int
@@ -41,6 +42,7 @@ class CheckpointView(BaseModel):
             job=record.job_id,
             epoch=record.epoch,
             step=record.step,
+            steps=record.steps,
             digest=record.digest,
             metrics=record.metrics,
             bytes=record.size,

@@ -88,6 +88,12 @@ class JobView(BaseModel):
         f"up to {COUNTED}; {COUNTED + 1} says that {COUNTED} or more go before."
     )
     progress: ProgressView
+    last_sign_of_life_at: datetime | None = Field(
+        description="While it runs: when its worker was heard last, by the worker's clock."
+    )
+    lease_s: float | None = Field(
+        description="While it runs: after how many seconds without a sign of life it goes to another worker."
+    )
     metrics: dict[str, Any] | None = Field(description="Metrics of the last finished epoch.")
     checkpoint: str | None = Field(description="The newest checkpoint.")
     best_checkpoint: str | None
@@ -122,6 +128,8 @@ class JobView(BaseModel):
                 examples_per_s=record.examples_per_s,
                 eta_s=record.eta_s,
             ),
+            last_sign_of_life_at=record.renewed_at,
+            lease_s=record.lease_s,
             metrics=record.metrics,
             checkpoint=record.checkpoint_id,
             best_checkpoint=record.best_checkpoint_id,
@@ -274,9 +282,10 @@ async def pause_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response
     return _moved(await services.write(services.jobs.pause, tenant, job_id))
 
 
-@_move("/v1/jobs/{job_id}/resume", summary="Go on with a paused job")
+@_move("/v1/jobs/{job_id}/resume", summary="Go on with a paused job, or take back its pause")
 async def resume_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
-    """Queued again; it goes on from its last checkpoint."""
+    """A paused job is queued again, and goes on from its last checkpoint. A running one whose pause is still pending
+    just goes on."""
     record = await services.write(services.jobs.resume, tenant, job_id)
     services.doorbell.ring(record.id)
     return _moved(record)

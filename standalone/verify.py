@@ -48,8 +48,8 @@ def verify(
     """Repeat a job from its RECEIPT, and compare every digest.
 
     It is trained again on this machine; its checkpoints and metrics must come to the same bytes.
-    RECEIPT is what `nudge jobs receipt JOB` writes; GET /v1/jobs/JOB/start gives the file for --start. The
-    exit code is 0 when everything is the same, else 1.
+    RECEIPT is what `nudge jobs receipt JOB` writes; `nudge jobs checkpoint JOB --which start` gives the file for
+    --start. The exit code is 0 when everything is the same, else 1.
     """
     # Before NumPy is imported: more threads than a spec asks for would change the sums.
     for library in ("OPENBLAS", "OMP", "MKL"):
@@ -111,7 +111,7 @@ def _replay(
         needed = "needs --validation: it was validated on a" if expected else "takes no --validation: it names no"
         raise click.UsageError(f"This job {needed} dataset of its own.")
     if (start is not None) != (told.start is not None):
-        source = f"GET /v1/jobs/{told.job}/start gives its file"
+        source = f"`nudge jobs checkpoint {told.job} --which start` gives its file"
         needed = f"needs --start: it began with {told.start.checkpoint}; {source}" if told.start else "takes no --start"
         raise click.UsageError(f"This job {needed}.")
     if start is not None and told.start is not None:
@@ -174,16 +174,23 @@ def _document(told: Receipt, verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def _say(terminal: Terminal, told: Receipt, verdict: Verdict) -> None:
+    from core.replay import METRICS  # noqa: PLC0415
+
     if verdict.difference is None:
         terminal.out.print(
-            f"[bold green]The same bytes[/]: {verdict.checkpoints} checkpoints and the metrics of {verdict.epochs} "
-            f"epochs of {told.name} ({told.job}).",
+            f"[bold green]The same bytes[/]: {_count(verdict.checkpoints, 'checkpoint')} and the metrics of "
+            f"{_count(verdict.epochs, 'epoch')} of {told.name} ({told.job}).",
             soft_wrap=True,
         )
     else:
         difference = verdict.difference
-        terminal.out.print(f"[bold red]Not the same[/]: {difference.what} differs.", soft_wrap=True)
+        verb = "differ" if difference.what == METRICS else "differs"
+        terminal.out.print(f"[bold red]Not the same[/]: {difference.what} {verb}.", soft_wrap=True)
         terminal.facts({"receipt": difference.expected, "here": difference.found})
     if not told.bit_exact:
         terminal.out.print(f"The receipt promises no equal bits: {told.bit_exact_reason}", soft_wrap=True)

@@ -17,7 +17,7 @@ WITHIN_AN_EPOCH = 2  # so that there is one to fall back to; they are for going 
 
 @dataclass(frozen=True)
 class NewCheckpoint:
-    """A checkpoint whose bytes are already stored under `blob`."""
+    """A checkpoint whose bytes are already stored under `blob`; `steps` is the number of batches of a whole epoch."""
 
     epoch: int
     step: int
@@ -26,6 +26,7 @@ class NewCheckpoint:
     blob: str
     size: int
     best: bool = False
+    steps: int | None = None
     id: str = field(default_factory=lambda: new_id("checkpoint"))
 
 
@@ -47,7 +48,7 @@ def add_checkpoints(
     for new in checkpoints:
         row = present.get((new.epoch, new.step))
         content: dict[str, Any] = {"digest": new.digest, "metrics": new.metrics, "blob": new.blob, "size": new.size}
-        content["fingerprint"] = fingerprint
+        content |= {"fingerprint": fingerprint, "steps": new.steps}
         if row is None:
             settled = new
             place = {"id": new.id, "tenant_id": job_row.tenant_id, "job_id": job_row.id, "created_at": now}

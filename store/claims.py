@@ -86,7 +86,7 @@ class Claims:
                 if abs((now - row.queued_at).total_seconds()) >= older_than_s
             ]
 
-    def claim(self, job_id: str, owner: str) -> Claim | None:
+    def claim(self, job_id: str, owner: str, lease_s: float | None = None) -> Claim | None:
         """Take a queued job: one compare-and-swap. None when somebody else was faster or it is not queued.
 
         A job whose spec cannot be read fails here, in the same transaction: no worker could ever train it.
@@ -97,6 +97,8 @@ class Claims:
             "fruitless_attempts": job.c.fruitless_attempts + 1,
             "owner": owner,
             "heartbeat": job.c.heartbeat + 1,
+            "renewed_at": now,
+            "lease_s": lease_s,
             "started_at": func.coalesce(job.c.started_at, now),
             "status_reason": None,
         }
@@ -132,7 +134,7 @@ class Claims:
         Raises:
             StaleAttempt: the job is no longer this claim's.
         """
-        values: dict[str, Any] = {"heartbeat": job.c.heartbeat + 1, "runtime_s": claim.runtime_s}
+        values = _sign_of_life(claim)
         if progress is not None:
             values |= progress.changes()
         statement = update(job).where(claim.fence).values(values)
@@ -163,8 +165,7 @@ class Claims:
         """
         with self.database.transaction("report") as connection:
             row = self._hold(connection, claim)
-            values = {"heartbeat": job.c.heartbeat + 1, "runtime_s": claim.runtime_s}
-            report = Report(epochs, checkpoints, progress, fingerprint)
+            values, report = _sign_of_life(claim), Report(epochs, checkpoints, progress, fingerprint)
             write_report(connection, row, claim.fence, report, values, claim.spec.checkpoints.keep, clock.now())
         return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
 
@@ -177,8 +178,10 @@ class Claims:
             StaleAttempt: the job is no longer this claim's.
         """
         kind, event = "checkpoint_damaged", tables.event
-        data = {"checkpoint": damaged.id, "epoch": damaged.epoch, "step": damaged.step, "detail": plain(detail)}
+        data: dict[str, Any] = {"checkpoint": damaged.id, "detail": plain(detail)}
+        data |= {"epoch": damaged.epoch, "step": damaged.step, "steps": damaged.steps}
         data |= {"from_epoch": instead.epoch if instead else 0, "from_step": instead.step if instead else 0}
+        data |= {"from_steps": instead.steps if instead else None}
         with self.database.transaction("damage") as connection:
             row = self._hold(connection, claim)
             last = select(event).where(event.c.job_id == row.id, event.c.number == row.last_event)
@@ -229,6 +232,7 @@ class Claims:
 
         A job that is handed back while it was asked to stop is stopped instead: a request never gets lost. One that is
         handed back because of some trouble, which `data` tells, goes behind all that wait: it would only meet it again.
+        A pause that was taken back while the worker obeyed it is a release.
 
         Raises:
             StaleAttempt: the job is no longer this claim's.
@@ -236,14 +240,16 @@ class Claims:
         with self.database.transaction(name) as connection:
             row = self._hold(connection, claim)
             values: dict[str, Any] = {"status_reason": reason and plain(reason), "runtime_s": claim.runtime_s}
+            told = plain_values(data or {})
+            if name == "release" and data:
+                values["queued_at"] = clock.now()
+            if name == "pause" and not row.pause_requested:
+                name, told = "release", told | {"withdrawn": True}
             if name == "release":
-                name = "cancel" if row.cancel_requested else "pause" if row.pause_requested else "release"
                 values["fruitless_attempts"] = max(0, row.fruitless_attempts - 1)
-                if data:
-                    values["queued_at"] = clock.now()
-            elif name == "pause" and row.cancel_requested:
-                name = "cancel"
-            return job_record(move(connection, name, claim.job_id, values=values, data=plain_values(data or {})))
+            if name in ("release", "pause"):
+                name = "cancel" if row.cancel_requested else "pause" if row.pause_requested else "release"
+            return job_record(move(connection, name, claim.job_id, values=values, data=told))
 
     def hand_back(
         self, job_id: str, attempt: int, heartbeat: int | None, detail: str, silence_s: float = 0.0
@@ -273,8 +279,8 @@ class Claims:
                 name, values = ("cancel" if row.cancel_requested else "pause"), {}
             elif row.fruitless_attempts >= attempts:
                 reason = plain(
-                    f"worker_lost: {detail}; attempt {attempt} was the last of {attempts} in a row "
-                    "without a new checkpoint"
+                    f"worker_lost: {detail}; attempt {attempt} was the last, since limits.attempts allows "
+                    f"{attempts} in a row without a new checkpoint"
                 )
                 name, values, data = "fail", {"status_reason": reason}, data | {"reason": "worker_lost"}
             else:
@@ -286,6 +292,11 @@ class Claims:
         query = select(job.c.id, job.c.attempt, job.c.heartbeat).where(job.c.status == str(Status.RUNNING))
         with self.database.reading() as connection:
             return [(row.id, row.attempt, row.heartbeat) for row in connection.execute(query)]
+
+
+def _sign_of_life(claim: Claim) -> dict[str, Any]:
+    """What every write of an owner changes of its job besides."""
+    return {"heartbeat": job.c.heartbeat + 1, "renewed_at": clock.now(), "runtime_s": claim.runtime_s}
 
 
 def _attempts(spec: Any) -> int:

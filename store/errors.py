@@ -24,7 +24,7 @@ WAYS_OUT = {
     **{(move, status): _ANEW for move in ("resume", "retry") for status in ("cancelled", "succeeded")},
     ("retry", "paused"): "resume it instead",
     ("resume", "failed"): "retry it instead",
-    ("resume", "running"): "where a pause was asked for, wait until it is paused",
+    ("resume", "running"): "it goes on already, and no pause of it is pending",
 }
 
 

@@ -17,7 +17,7 @@ from store.line import placed
 from store.moves import move
 from store.pages import Page, read_page
 from store.records import CheckpointRecord, Event, JobRecord, checkpoint_record, event_record, job_record
-from store.stops import Cancelled, cancel_some, stop
+from store.stops import Cancelled, cancel_some, stop, take_back
 from store.submissions import Idempotency, NewJob, Submission, submit_group
 
 job = tables.job
@@ -128,7 +128,7 @@ class Jobs:
             return job_record(stop(connection, row, name))
 
     def resume(self, tenant: str, job_id: str) -> JobRecord:
-        """Queue a paused job again; it goes on from its last checkpoint."""
+        """Queue a paused job again, from its last checkpoint; or take back a pause that is still pending."""
         return self._queue_again(tenant, job_id, "resume", {})
 
     def retry(self, tenant: str, job_id: str) -> JobRecord:
@@ -140,7 +140,12 @@ class Jobs:
     def _queue_again(self, tenant: str, job_id: str, name: str, values: dict[str, Any]) -> JobRecord:
         with self.database.transaction(name) as connection:
             row = self._row(connection, tenant, job_id, lock=True)
-            changed = move(connection, name, job_id, values=values)
+            if name == "resume" and row.cancel_requested:
+                raise IllegalMove(name, "being cancelled")
+            changed = take_back(connection, row) if name == "resume" else None
+            if changed is None:
+                data = {"reason": row.status_reason} if name == "retry" else None
+                changed = move(connection, name, job_id, values=values, data=data)
             if changed is None:
                 raise IllegalMove(name, row.status)
             return _placed(connection, changed)

@@ -64,7 +64,7 @@ TRANSITIONS: dict[str, Transition] = {
         "The worker was lost; queued again from the last checkpoint.",
     ),
     "release": Transition(
-        _from(Status.RUNNING), Status.QUEUED, "released", "The worker handed the job back; another goes on."
+        _from(Status.RUNNING), Status.QUEUED, "released", "The worker handed the job back; it waits for a worker again."
     ),
     "retry": Transition(
         _from(Status.FAILED), Status.QUEUED, "retried", "Queued again on request, from the last checkpoint."
@@ -79,6 +79,7 @@ NOTICES: dict[str, str] = {
     "checkpoint_damaged": "A checkpoint's bytes are not what was stored; the one before it is taken.",
     "cancel_requested": "The running job was asked to stop for good.",
     "pause_requested": "The running job was asked to pause.",
+    "pause_withdrawn": "The pause was taken back before the job was paused; it goes on.",
     "fingerprint_changed": "Something else computes it from here on, so that its bits are no longer promised.",
 }
 

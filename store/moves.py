@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from store import clock, tables
 from store.lifecycle import NOTICES, OVER, TRANSITIONS, Status
@@ -46,7 +46,7 @@ def move(
     elif transition.target is Status.PAUSED:
         changes |= {"owner": None, "eta_s": None}
     if transition.target is not Status.RUNNING:
-        changes |= {"cancel_requested": False, "pause_requested": False}
+        changes |= {"cancel_requested": False, "pause_requested": False, "renewed_at": None, "lease_s": None}
     statement = (
         update(job)
         .where(job.c.id == job_id, job.c.status.in_([str(source) for source in transition.sources]), *guard)
@@ -56,9 +56,21 @@ def move(
     row = connection.execute(statement).one_or_none()
     if row is not None:
         place = {"epoch": row.epoch, "epochs": row.epochs, "checkpoint": row.checkpoint_id}
+        if transition.target is Status.PAUSED:
+            place |= _within(connection, row)
         told = (transition.event, place | dict(data or {}))
         record_events(connection, row.tenant_id, job_id, row.last_event, [told], now)
     return row
+
+
+def _within(connection: Connection, row: Any) -> dict[str, int | None]:
+    """How far into the running epoch a job's newest checkpoint is; nothing where it is none of that epoch."""
+    table = tables.checkpoint
+    query = select(table.c.step, table.c.steps).where(
+        table.c.id == row.checkpoint_id, table.c.epoch == row.epoch, table.c.step > 0
+    )
+    found = connection.execute(query).one_or_none()
+    return {"step": found.step, "steps": found.steps} if found is not None else {}
 
 
 def notice(

@@ -24,6 +24,8 @@ class JobRecord:
     validation_dataset_id: str | None
     attempt: int
     heartbeat: int
+    renewed_at: datetime | None
+    lease_s: float | None
     cancel_requested: bool
     pause_requested: bool
     runtime_s: float
@@ -65,12 +67,13 @@ class Event:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """Where a job could go on: after `epoch` whole epochs and `step` batches of the next."""
+    """Where a job could go on: after `epoch` whole epochs and `step` of the `steps` batches of the next."""
 
     id: str
     job_id: str
     epoch: int
     step: int
+    steps: int | None
     digest: str
     metrics: dict[str, Any]
     blob: str

@@ -66,7 +66,14 @@ def write_report(
     events += [
         (
             "checkpoint",
-            {"checkpoint": new.id, "epoch": new.epoch, "step": new.step, "digest": new.digest, "best": new.best},
+            {
+                "checkpoint": new.id,
+                "epoch": new.epoch,
+                "step": new.step,
+                "steps": new.steps,
+                "digest": new.digest,
+                "best": new.best,
+            },
         )
         for new in told
     ]

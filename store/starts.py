@@ -42,6 +42,7 @@ def look(connection: Connection, job_id: str, now: datetime) -> Start | None:
         "after_s": round(waited_s + row.data.get("silence_s", 0.0), 3),
         "from_epoch": checkpoints[0].epoch if checkpoints else 0,
         "from_step": checkpoints[0].step if checkpoints else 0,
+        "from_steps": checkpoints[0].steps if checkpoints else None,
     }
     if row.start_blob is not None and not checkpoints:
         data["fork"] = True

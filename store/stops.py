@@ -1,4 +1,7 @@
-"""Stopping jobs on request: at once where nobody trains them, else as a request that their worker obeys."""
+"""Stopping jobs on request: at once where nobody trains them, else as a request that their worker obeys.
+
+A pause that is not obeyed yet can be taken back: it was a request and no move, and so is this.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +36,15 @@ def stop(connection: Connection, row: Any, name: str) -> Any:
         connection, f"{name}_requested", row.id, guard=[requested.is_(False)], values={requested.name: True}
     )
     return changed if changed is not None else row
+
+
+def take_back(connection: Connection, row: Any) -> Any | None:
+    """Take back the pause that a locked running job was asked for; gives its row, None when it was not asked to.
+
+    Where its worker has stopped for it already, the job is released instead of paused (`Claims.end`).
+    """
+    guard = [job.c.status == str(Status.RUNNING), job.c.pause_requested]
+    return notice(connection, "pause_withdrawn", row.id, guard=guard, values={"pause_requested": False})
 
 
 def cancel_some(

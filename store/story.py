@@ -34,32 +34,47 @@ def _rescued(data: Data) -> str:
 
 def _released(data: Data) -> str:
     why = f": {_bare(data['detail'])}" if data.get("detail") else ", which was told to stop"
-    return f"released by its worker{why}; another goes on from {_newest(data)}"
+    said = "stopped for the pause that was taken back" if data.get("withdrawn") else f"released by its worker{why}"
+    return f"{said}; waits for a worker, to go on from {_newest(data)}"
 
 
 def _paused(data: Data) -> str:
     if data.get("was") == "queued":
         return "paused while it waited"
-    return f"paused at {_epoch(data)} {'with' if data.get('checkpoint') else 'without'} a checkpoint{_lost(data)}"
+    step, epoch = data.get("step", 0), data.get("epoch", 0)
+    place = f"in {_epoch(data)}"
+    if not _lost(data) and (step or epoch):
+        place = f"{_standing(epoch, step, data.get('steps'))}{',' if step else ''}"
+    return f"paused {place} {'with' if data.get('checkpoint') else 'without'} a checkpoint{_lost(data)}"
 
 
 def _cancelled(data: Data) -> str:
     was = {"queued": "while it waited", "paused": "while it was paused"}.get(data.get("was", ""))
-    return f"cancelled {was or f'at {_epoch(data)}{_lost(data)}'}"
+    return f"cancelled {was or f'in {_epoch(data)}{_lost(data)}'}"
 
 
 def _failed(data: Data) -> str:
     if data.get("reason") == "worker_lost":
         return (
-            f"failed: worker lost at {_epoch(data)}{_because(data)}; attempt {data.get('attempt', '?')} was the last "
-            f"of {data.get('attempts', 'those allowed')} in a row without a new checkpoint"
+            f"failed: worker lost at {_epoch(data)}{_because(data)}; attempt {data.get('attempt', '?')} was the last, "
+            f"since limits.attempts allows {data.get('attempts', 'no more')} in a row without a new checkpoint"
         )
     return f"failed: {_bare(data['detail'])}" if data.get("detail") else "failed"
 
 
 def _succeeded(data: Data) -> str:
-    why = f" ({_bare(data['reason'])})" if data.get("reason") else ""
-    return f"trained to its end{why}; made the model {data['model']}" if "model" in data else "trained to its end"
+    kind, _, why = _bare(data.get("reason", "")).partition(": ")
+    said = "trained to its end"
+    if kind == "early_stopping":
+        said = f"stopped early after epoch {data.get('epoch', '?')}{f': {why}' if why else ''}"
+    return f"{said}; made the model {data['model']}" if "model" in data else said
+
+
+def _retried(data: Data) -> str:
+    said = "tried again on request, with its attempts counted anew; waits for a worker"
+    if str(data.get("reason", "")).startswith("diverged"):
+        said += "; it diverged, and would diverge again at the same place unless something else computes it"
+    return said
 
 
 def _measured(data: Data) -> str:
@@ -75,9 +90,8 @@ def _measured(data: Data) -> str:
 
 
 def _stored(data: Data) -> str:
-    return (
-        f"stored {_place(data.get('epoch', 0), data.get('step', 0))}{', the best so far' if data.get('best') else ''}"
-    )
+    place = _place(data.get("epoch", 0), data.get("step", 0), data.get("steps"))
+    return f"stored {place}{', the best so far' if data.get('best') else ''}"
 
 
 SENTENCES: dict[str, Callable[[Data], str]] = {
@@ -86,17 +100,18 @@ SENTENCES: dict[str, Callable[[Data], str]] = {
     "epoch": _measured,
     "checkpoint": _stored,
     "checkpoint_damaged": lambda data: (
-        f"passed over {_place(data.get('epoch', 0), data.get('step', 0))}{_because(data)}"
+        f"passed over {_place(data.get('epoch', 0), data.get('step', 0), data.get('steps'))}{_because(data)}"
         + (f"; goes on from {_origin(data)}" if "from_epoch" in data else "")
     ),
     "cancel_requested": lambda data: "asked to stop for good",
     "pause_requested": lambda data: "asked to pause",
+    "pause_withdrawn": lambda data: "the pause was taken back; goes on",
     "fingerprint_changed": lambda data: _bare(data.get("detail", "computed by something else from here on")),
     "rescued": _rescued,
     "released": _released,
     "paused": _paused,
     "resumed": lambda data: "resumed on request; waits for a worker",
-    "retried": lambda data: "tried again on request, with its attempts counted anew; waits for a worker",
+    "retried": _retried,
     "succeeded": _succeeded,
     "failed": _failed,
     "cancelled": _cancelled,
@@ -112,14 +127,22 @@ def _epoch(data: Data) -> str:
 def _origin(data: Data) -> str:
     if data.get("fork"):
         return "the checkpoint of another job"
-    return _place(data.get("from_epoch", 0), data.get("from_step", 0))
+    return _place(data.get("from_epoch", 0), data.get("from_step", 0), data.get("from_steps"))
 
 
-def _place(epoch: int, step: int) -> str:
+def _place(epoch: int, step: int, steps: int | None = None) -> str:
     """A checkpoint, named by its place: after whole epochs, and some batches of the next one."""
     if step:
-        return f"the checkpoint at batch {step:,} of epoch {epoch + 1}"
+        return f"the checkpoint {_standing(epoch, step, steps)}"
     return f"the checkpoint of epoch {epoch}" if epoch else "the beginning"
+
+
+def _standing(epoch: int, step: int, steps: int | None) -> str:
+    """Where a training stands, after `epoch` whole epochs and `step` of `steps` batches of the next one."""
+    if not step:
+        return f"after epoch {epoch}"
+    batches = "mini-batch" if (steps or step) == 1 else "mini-batches"
+    return f"in epoch {epoch + 1}, after {step:,}{f' of {steps:,}' if steps else ''} {batches}"
 
 
 def _newest(data: Data) -> str:

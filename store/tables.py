@@ -107,6 +107,9 @@ class JobColumns(TypedColumns):
     fruitless_attempts: Named[int] = Column(Integer)
     owner: Named[str | None] = Column(String(200))
     heartbeat: Named[int] = Column(BigInteger)
+    # While it runs, for people only: when its owner was heard last, and how long it may be silent. No rescue reads it.
+    renewed_at: Named[datetime | None] = Column(Instant)
+    lease_s: Named[float | None] = Column(Float)
     cancel_requested: Named[bool]
     pause_requested: Named[bool]
 
@@ -166,6 +169,7 @@ class CheckpointColumns(TypedColumns):
     job_id: Named[str] = Column(ForeignKey("job.id", ondelete="CASCADE"), index=True)
     epoch: Named[int] = Column(Integer)
     step: Named[int] = Column(Integer)
+    steps: Named[int | None] = Column(Integer)  # batches of a whole epoch; unknown of what older versions wrote
     digest: Named[str] = Column(DIGEST)
     metrics: Named[Any] = Column(JSON, nullable=False)
     blob: Named[str] = Column(ForeignKey("blob.digest"), index=True)

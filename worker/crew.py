@@ -80,7 +80,9 @@ class Crew:
     def _claim(self) -> Claim | None:
         while candidates := self.workshop.claims.queued(CANDIDATES):
             for job_id in candidates:
-                if (claim := self.workshop.claims.claim(job_id, self.owner)) is not None:
+                if (
+                    claim := self.workshop.claims.claim(job_id, self.owner, self.workshop.settings.lease_s)
+                ) is not None:
                     return claim
         return None
 

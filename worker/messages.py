@@ -24,6 +24,7 @@ class Kept:
     metrics: Measured
     content: bytes
     best: bool
+    steps: int
 
 
 @dataclass(frozen=True)

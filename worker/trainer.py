@@ -179,4 +179,5 @@ class _Reports:
 
 
 def _kept(checkpoint: Checkpoint, metrics: Measured, best: bool) -> Kept:
-    return Kept(checkpoint.epoch, checkpoint.step, checkpoint.digest, dict(metrics), checkpoint.to_bytes(), best)
+    place = checkpoint.epoch, checkpoint.step, checkpoint.digest
+    return Kept(*place, dict(metrics), checkpoint.to_bytes(), best, checkpoint.steps)

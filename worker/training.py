@@ -165,8 +165,9 @@ class Training:
             self._persist(lambda: self.claims.end(self.claim, move))
             self.workshop.bell.ring(self.claim.job_id)  # a released job is for another worker, now
         elif isinstance(message, Finished):
-            reason = "early_stopping: the metric did not improve any more" if message.stopped_early else None
-            best = self.claim.spec.early_stopping is not None
+            stopping = self.claim.spec.early_stopping
+            reason = stopping.reason if stopping is not None and message.stopped_early else None
+            best = stopping is not None
             self._persist(lambda: self.claims.succeed(self.claim, model_from_best=best, reason=reason))
         else:
             self._fail(message)
@@ -184,7 +185,8 @@ class Training:
     def _store(self, kept: Kept) -> NewCheckpoint:
         blob = self._persist(lambda: self.workshop.blobs.put(kept.content))
         reach("training.kept")
-        return NewCheckpoint(kept.epoch, kept.step, kept.digest, kept.metrics, blob, len(kept.content), kept.best)
+        place, content = (kept.epoch, kept.step, kept.digest), (kept.metrics, blob, len(kept.content))
+        return NewCheckpoint(*place, *content, kept.best, kept.steps)
 
     def _over_time(self) -> Broken:
         return Broken("runtime_limit", f"The job ran longer than its limit of {self.claim.spec.limits.runtime_s:g} s.")

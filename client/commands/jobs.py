@@ -1,16 +1,18 @@
 """`nudge jobs`."""
 
 import json
-from datetime import UTC
+from datetime import UTC, datetime
 
 import click
 from rich.text import Text
 
+from client.commands.checkpoints import checkpoint, checkpoints
 from client.commands.watching import watch as watch_job
-from client.display import number, percent, said
+from client.display import number, percent
 from client.events import Event
 from client.jobs import Job
 from client.schemas import JobRecord
+from client.standing import facts
 from client.terminal import Terminal, connected, pass_terminal
 
 LATEST = 20  # events of a story that are shown
@@ -50,25 +52,8 @@ def show(terminal: Terminal, job: str) -> None:
     if terminal.json:
         terminal.document(record.to_json())
         return
-    metrics = record.metrics
-    terminal.facts(
-        {
-            "id": record.id,
-            "name": record.name,
-            "status": _status(record),
-            "reason": record.status_reason,
-            "place": record.queue_position and f"{record.queue_position} in the line",
-            "attempt": record.attempt,
-            "priority": record.priority,
-            "metrics": said(metrics) if metrics else None,
-            "epoch": f"{record.progress.epoch} of {record.progress.epochs}",
-            "parameters": f"{record.estimate.parameters:,}",
-            "dataset": record.spec.get("dataset"),
-            "checkpoint": record.checkpoint,
-            "model": record.model,
-            "created": f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC",
-        }
-    )
+    newest = next((kept for kept in found.checkpoints() if kept.id == record.checkpoint), None)
+    terminal.facts(facts(record, newest, datetime.now(UTC)))
     terminal.out.print()
     for event in found.story()[-LATEST:]:
         terminal.out.print(_told(event), soft_wrap=True)
@@ -132,8 +117,8 @@ def pause(terminal: Terminal, job: str) -> None:
 @connected
 @pass_terminal
 def resume(terminal: Terminal, job: str) -> None:
-    """Let a paused job go on from its last checkpoint."""
-    _say(terminal, terminal.client().jobs.get(job).resume())
+    """Let a paused job go on from its last checkpoint, or take back a pause that is still pending."""
+    _say(terminal, terminal.client().jobs.get(job).resume(), "running; its pause was taken back")
 
 
 @jobs.command()
@@ -142,7 +127,16 @@ def resume(terminal: Terminal, job: str) -> None:
 @pass_terminal
 def retry(terminal: Terminal, job: str) -> None:
     """Let a failed job go on from its last checkpoint."""
-    _say(terminal, terminal.client().jobs.get(job).retry())
+    found = terminal.client().jobs.get(job)
+    diverged = (found.record.status_reason or "").startswith("diverged")
+    _say(terminal, found.retry())
+    if diverged:
+        terminal.err.print(
+            "It diverged, and training is repeated exactly: it would diverge again at the same place unless something "
+            "else computes it. To go on with another spec, such as a lower learning rate: nudge train --from "
+            "CHECKPOINT.",
+            soft_wrap=True,
+        )
 
 
 def _say(terminal: Terminal, job: Job, while_running: str = "running") -> None:
@@ -194,27 +188,6 @@ def events(terminal: Terminal, job: str, after: int) -> None:
             terminal.out.print(Text.assemble((f"{event.number:5}  ", "dim"), _told(event)), soft_wrap=True)
 
 
-@jobs.command()
-@click.argument("job")
-@connected
-@pass_terminal
-def checkpoints(terminal: Terminal, job: str) -> None:
-    """List the checkpoints of a job."""
-    kept = terminal.client().jobs.get(job).checkpoints()
-    if terminal.json:
-        terminal.document([record.to_json() for record in kept])
-    else:
-        terminal.table(
-            ("id", "epoch", "step", "digest"),
-            ((record.id, record.epoch, record.step, record.digest) for record in kept),
-        )
-
-
-def _status(record: JobRecord) -> str:
-    asked = "cancel" if record.cancel_requested else "pause" if record.pause_requested else None
-    return f"{record.status}, asked to {asked}" if asked else record.status
-
-
 def _told(event: Event) -> Text:
     """When something happened, and what."""
     moment = f"{event.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if event.created_at else ""
@@ -240,3 +213,7 @@ def _row(record: JobRecord) -> tuple[object, ...]:
         progress,
         number(record.metrics.train_loss if record.metrics else None),
     )
+
+
+for command in (checkpoint, checkpoints):
+    jobs.add_command(command)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from client import Client, Dataset
+from core.checkpoint import Checkpoint
 from tests.client.conftest import DIGITS, ROOT, SAMPLES, Run
 from tests.infrastructure.processes import eventually
 
@@ -153,6 +154,10 @@ def test_a_job_that_fails_is_1(run: Run) -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "diverged" in done.stdout
+    job = re.findall(r"job_\w+", run("jobs", "list", "--status", "failed", "--limit", "1").stdout)[0]
+    again = run("jobs", "retry", job)
+    assert again.stdout == f"{job} is queued.\n"
+    assert "would diverge again at the same place" in again.stderr
 
 
 def test_the_nearest_address_wins(run: Run) -> None:
@@ -205,7 +210,7 @@ def test_a_job_is_paused_and_goes_on(run: Run, nudge: Client, digits: Dataset) -
     assert "cancelled cannot retry" in " ".join(refused.stderr.split())
 
 
-def test_the_story_of_a_job_is_told(run: Run, nudge: Client, digits: Dataset) -> None:
+def test_the_story_of_a_job_is_told(run: Run, nudge: Client, digits: Dataset, tmp_path: Path) -> None:
     network = ["flatten", {"type": "dense", "units": 10}, "sigmoid"]
     job = nudge.train(dataset=digits, network=network, loss="quadratic", epochs=100_000, name="told", priority=3)
     next(iter(job.epochs()))
@@ -224,11 +229,11 @@ def test_the_story_of_a_job_is_told(run: Run, nudge: Client, digits: Dataset) ->
         "accepted; waits for a worker",
         r"taken by \S+ after \d+\.\d s; starts from the beginning",
         "asked to pause",
-        r"paused at epoch \d+ with a checkpoint",
+        r"paused (after epoch \d+|in epoch \d+, after [\d,]+ of 57 mini-batches,) with a checkpoint",
         "resumed on request; waits for a worker",
-        r"goes on after .* s from the checkpoint (of|at batch \d+ of) epoch \d+; taken by \S+",
+        r"goes on after .* s from the checkpoint (of epoch \d+|in epoch \d+, after .* mini-batches); taken by \S+",
         "asked to stop for good",
-        r"cancelled at epoch \d+",
+        r"cancelled in epoch \d+",
     )
     assert len(told) == len(patterns), told
     for line, pattern in zip(told, patterns, strict=True):
@@ -237,8 +242,20 @@ def test_the_story_of_a_job_is_told(run: Run, nudge: Client, digits: Dataset) ->
     assert all(line in printed for line in told)
     assert "epoch 1 of 100000: training loss" in printed
     table = run("jobs", "checkpoints", job.id).stdout.splitlines()
-    assert table[0].split() == ["id", "epoch", "step", "digest"]
+    assert table[0].split() == ["id", "place", "digest"]
     checkpoint = table[1].split()[0]
+    assert re.match(
+        rf"{checkpoint} +(after epoch \d+|in epoch \d+, after [\d,]+ of 57 mini-batches) +sha256:", table[1]
+    )
+    assert re.search(r"^progress +\d+ %, \d+ of 100000 epochs finished$", shown, re.MULTILINE)
+    assert re.search(rf"^checkpoint +{checkpoint}, (in|after) ", shown, re.MULTILINE)
+    kept, named = tmp_path / "kept.safetensors", tmp_path / "named.safetensors"
+    assert run("jobs", "checkpoint", job.id, "-o", kept).stdout.endswith(f" bytes to {kept}.\n")
+    assert run("jobs", "checkpoint", job.id, "-o", named, "--which", checkpoint, "--json").returncode == 0
+    assert kept.read_bytes() == named.read_bytes()
+    assert Checkpoint.open(kept).digest == table[1].split()[-1]
+    assert run("jobs", "checkpoint", job.id, "-o", kept, "--which", "start").returncode == 4
+    assert "cannot be written" in run("jobs", "checkpoint", job.id, "-o", tmp_path / "no" / "where").stderr
     same = 'network.layers=[{"type": "flatten"}, {"type": "dense", "units": 10}, {"type": "sigmoid"}]'
     fork = json.loads(
         run(

@@ -1,10 +1,13 @@
 """Curves and pictures: what stands where."""
 
+import io
+
 import pytest
 from rich.console import Console
 
 from client.curve import Axis, Series, chart
-from client.display import line_of, number
+from client.display import TrainingDisplay, line_of, number
+from client.events import Event
 from client.guesses import guesses, is_picture
 from client.learning_curves import learning_curves
 from client.picture import picture
@@ -34,6 +37,26 @@ def test_gaps_and_values_beyond_the_ends_are_drawn_honestly() -> None:
     assert lines[2][3] != " "
     assert lines[0][-1] != " "
     assert not lines[1][3:].strip(), "nothing joins the two sides of a gap"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_happens_to_a_job_is_told_in_sentences(terminal: bool) -> None:
+    told = [
+        Event(2, "started", {"message": "taken by w1"}),
+        Event(3, "epoch", {"epoch": 1, "train_loss": 0.5, "message": "epoch 1 of 2: training loss 0.5"}),
+        Event(4, "checkpoint", {"message": "stored the checkpoint of epoch 1"}),
+        Event(5, "rescued", {"message": "worker w1 lost at epoch 2; queued again"}),
+    ]
+    screen = io.StringIO()
+    with TrainingDisplay(Console(file=screen, width=80, force_terminal=terminal), "rings", 2) as display:
+        for event in told:
+            display.show(event)
+        assert display.status == "queued"
+    shown = screen.getvalue()
+    assert "taken by w1" in shown
+    assert "worker w1 lost at epoch 2; queued again" in shown
+    assert "stored" not in shown
+    assert ("epoch 1/2  loss 0.5000" in shown) is not terminal
 
 
 def test_every_line_keeps_to_its_width() -> None:

@@ -35,7 +35,7 @@ def test_the_same_data_give_the_same_bytes(run: Run, receipt: Path) -> None:
     done = run("verify", receipt, "--data", IRIS)
     assert done.returncode == 0, done.stderr
     assert "The same bytes" in done.stdout
-    assert "30 epochs" in done.stdout
+    assert "the metrics of 30 epochs of" in done.stdout
     told = json.loads(run("verify", receipt, "--data", IRIS, "--json").stdout)
     assert (told["same"], told["promised"], told["epochs"], told["difference"]) == (True, True, 30, None)
     assert told["checkpoints"] >= 2
@@ -57,6 +57,8 @@ def test_what_is_not_the_same_is_named(run: Run, receipt: Path, tmp_path: Path) 
     assert done.returncode == 1, done.stderr
     assert "Not the same" in done.stdout
     assert told.checkpoints[0].digest in done.stdout
+    lie.write_text(told.model_copy(update={"metrics_digest": f"sha256:{'0' * 64}"}).sealed().model_dump_json())
+    assert "Not the same: the metrics differ.\n" in run("verify", lie, "--data", IRIS).stdout
     elsewhere = tmp_path / "elsewhere.json"
     assert told.fingerprint is not None
     other = told.fingerprint | {"blas": "another"}
@@ -95,14 +97,16 @@ def test_what_cannot_be_verified_says_why(run: Run, receipt: Path, tmp_path: Pat
 
 def test_a_job_that_began_from_a_checkpoint(run: Run, url: str, iris: Dataset, tmp_path: Path) -> None:
     with Client(url) as client:
-        spec = {"dataset": iris.id, "network": NETWORK, "loss": "cross_entropy", "epochs": 2}
+        spec = {"dataset": iris.id, "network": NETWORK, "loss": "cross_entropy", "epochs": 1}
         first = client.jobs.submit(spec).wait().checkpoints()[0]
         job = client.jobs.submit(spec, from_checkpoint=first.id, validation={"dataset": iris.id}).wait()
         receipt, start = tmp_path / "receipt.json", tmp_path / "start.safetensors"
         receipt.write_text(json.dumps(job.receipt()))
-        start.write_bytes(httpx.get(f"{url}/v1/checkpoints/{first.id}/content").content)
+        assert run("jobs", "checkpoint", job.id, "--which", "start", "-o", start).returncode == 0
+        assert start.read_bytes() == httpx.get(f"{url}/v1/checkpoints/{first.id}/content").content
     done = run("verify", receipt, "--data", IRIS, "--validation", IRIS, "--start", start)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "The same bytes: 1 checkpoint and the metrics of 1 epoch of" in done.stdout
     assert "needs --start" in run("verify", receipt, "--data", IRIS, "--validation", IRIS).stderr
     assert "needs --validation" in run("verify", receipt, "--data", IRIS, "--start", start).stderr
     wrong = tmp_path / "wrong.safetensors"

@@ -134,20 +134,21 @@ def test_a_job_is_as_if_nothing_had_happened(
     assert fleet.victim(case.point) == case.victim
     end = outcome(fleet, job)
     assert end.status == ENDS.get(case.spec, Status.SUCCEEDED)
-    assert_sound(fleet, job)
+    assert_sound(fleet, job, damaged=case.scenario is is_resumed_behind_damage)
     if end.status != Status.CANCELLED:
         if (case.spec, case.seed) not in calm:
             calm[case.spec, case.seed] = outcome(fleet, fleet.submit(spec))
         assert end == calm[case.spec, case.seed]
 
 
-def assert_sound(fleet: Fleet, job: str) -> None:
-    """Nothing of a job that is over was lost or doubled."""
+def assert_sound(fleet: Fleet, job: str, *, damaged: bool) -> None:
+    """Nothing of a job that is over was lost or doubled, and no bytes were `damaged` by a kill."""
     record, events = fleet.jobs.get(TENANT, job), fleet.jobs.events(TENANT, job)
     assert [event.number for event in events] == list(range(1, record.last_event + 1))
     types = Counter(event.type for event in events)
     assert types["started"] == record.attempt == sum(types[kind] for kind in QUEUED_BY)
     assert events[-1].type == record.status
+    assert ("checkpoint_damaged" in types) == damaged, "a row named bytes that were not stored"
     assert sum(types[kind] for kind in FINAL_EVENTS) == 1 + types["retried"]
     epochs = list(range(1, record.epoch + 1))
     assert [event.data["epoch"] for event in events if event.type == "epoch"] == epochs

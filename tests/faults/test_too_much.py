@@ -17,7 +17,7 @@ def _wait_for_trainer(plant: Plant, worker: psutil.Process, job: str, attempt: i
 
 def _assert_worker_lost(plant: Plant, failed: JobRecord, detail: str) -> None:
     assert (failed.status, failed.attempt, failed.epoch) == ("failed", 2, 0)
-    told = "attempt 2 was the last of 2 in a row without a new checkpoint"
+    told = "attempt 2 was the last, since limits.attempts allows 2 in a row without a new checkpoint"
     assert failed.status_reason == f"worker_lost: {detail}; {told}"
     assert plant.jobs.events(TENANT, failed.id)[-1].data["reason"] == "worker_lost"
     assert plant.events(failed.id) == ["queued", "started", "rescued", "started", "failed"]

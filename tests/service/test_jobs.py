@@ -1,5 +1,6 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -195,6 +196,31 @@ def test_pause_and_resume(house: House, dataset: str) -> None:
     failed = house.http.get(f"/v1/jobs/{job}").json()
     assert (failed["status"], failed["status_reason"]) == ("failed", "a test")
     assert house.http.post(f"/v1/jobs/{job}/retry").json()["status"] == "queued"
+
+
+def test_a_pause_that_is_pending_is_taken_back(house: House, dataset: str) -> None:
+    job = house.submit(dataset)
+    claim = house.claim(job)
+    assert house.http.post(f"/v1/jobs/{job}/pause").json()["pause_requested"]
+    answer = house.http.post(f"/v1/jobs/{job}/resume")
+    assert answer.status_code == 202
+    assert (answer.json()["status"], answer.json()["pause_requested"]) == ("running", False)
+    is_problem(house.http.post(f"/v1/jobs/{job}/resume"), 409, "illegal-move")
+    events = house.http.get(f"/v1/jobs/{job}/events", headers={"Accept": "application/json"}).json()["data"]
+    assert (events[-1]["type"], events[-1]["message"]) == ("pause_withdrawn", "the pause was taken back; goes on")
+    house.claims.end(claim, "cancel")
+
+
+def test_a_running_job_says_when_its_worker_was_heard_last(house: House, dataset: str) -> None:
+    job = house.submit(dataset)
+    assert house.http.get(f"/v1/jobs/{job}").json()["last_sign_of_life_at"] is None
+    claim = house.claims.claim(job, "a worker", lease_s=30.0)
+    assert claim is not None
+    running = house.http.get(f"/v1/jobs/{job}").json()
+    assert running["lease_s"] == 30.0
+    assert datetime.fromisoformat(running["last_sign_of_life_at"]) >= datetime.fromisoformat(running["created_at"])
+    house.claims.end(claim, "cancel")
+    assert house.http.get(f"/v1/jobs/{job}").json()["last_sign_of_life_at"] is None
 
 
 def test_wait_answers_at_the_next_change(house: House, dataset: str) -> None:

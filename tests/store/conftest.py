@@ -68,7 +68,7 @@ class Store:
     def new_checkpoint(self, epoch: int, *, best: bool = False, step: int = 0) -> NewCheckpoint:
         content = f"checkpoint of epoch {epoch} step {step}".encode()
         blob = self.blobs.put(content)
-        return NewCheckpoint(epoch, step, blob, {"train_loss": 1 / epoch}, blob, len(content), best)
+        return NewCheckpoint(epoch, step, blob, {"train_loss": 1 / max(epoch, 1)}, blob, len(content), best)
 
     def report(self, claim: Claim, *epochs: int, checkpoint: bool = True, best: bool = False) -> None:
         kept = [self.new_checkpoint(epochs[-1], best=best)] if checkpoint else []

@@ -78,8 +78,11 @@ class Life:
         standing = self.standing
         if name == "delete":
             return standing.status in OVER
-        if name == "pause" and standing.status == "running" and standing.cancel:
-            return False
+        if standing.status == "running":
+            if name == "resume":  # a pause that is pending is taken back
+                return standing.pause and not standing.cancel
+            if name == "pause" and standing.cancel:
+                return False
         return standing.status in TRANSITIONS[name].sources
 
     def ask(self, name: str, now: float) -> None:
@@ -87,6 +90,9 @@ class Life:
         standing = self.standing
         if name == "delete":
             self.deleted = True
+        elif name == "resume" and standing.status == "running":
+            standing.pause = False
+            standing.events.append("pause_withdrawn")
         elif standing.status == "running":
             if not getattr(standing, name):
                 setattr(standing, name, True)
@@ -159,6 +165,8 @@ class Life:
     def end(self, name: str, now: float) -> None:
         """Its worker lets go: fail, cancel, pause or release. What was asked of it meanwhile is done."""
         standing = self.standing
+        if name == "pause" and not standing.pause:  # it was taken back
+            name = "release"
         if name == "release":
             standing.fruitless = max(0, standing.fruitless - 1)
         if name != "fail":

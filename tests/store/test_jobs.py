@@ -1,11 +1,13 @@
 """Submit, look, list, cancel, pause, resume, retry, delete: as the owner of a job sees them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from store import clock
 from store.database import Database
 from store.errors import BadCursor, IllegalMove, InUse, KeyReused, NotFound
 from store.migrate import migrate
@@ -135,6 +137,50 @@ def test_pause_and_resume_and_retry(store: Store) -> None:
     assert (failed.status, failed.status_reason) == ("failed", "diverged: it did")
     again = store.jobs.retry(TENANT, job_id)
     assert (again.status, again.status_reason, again.finished_at) == ("queued", None, None)
+
+
+def test_a_pending_pause_can_be_taken_back(store: Store) -> None:
+    job_id = store.submit(limits={"attempts": 1})
+    claim = store.start(job_id)
+    store.jobs.pause(TENANT, job_id)
+    assert store.claims.renew(claim).pause
+    going_on = store.jobs.resume(TENANT, job_id)
+    assert (going_on.status, going_on.pause_requested, going_on.attempt) == ("running", False, 1)
+    assert not store.claims.renew(claim).pause
+    with pytest.raises(IllegalMove, match="running cannot resume; it goes on already, and no pause of it is pending"):
+        store.jobs.resume(TENANT, job_id)
+    # Its worker has stopped for it already: it is released, which costs no attempt.
+    store.jobs.pause(TENANT, job_id)
+    store.jobs.resume(TENANT, job_id)
+    assert store.claims.end(claim, "pause").status == "queued"
+    second = store.start(job_id)
+    store.jobs.pause(TENANT, job_id)
+    store.jobs.cancel(TENANT, job_id)
+    with pytest.raises(IllegalMove, match="being cancelled cannot resume"):
+        store.jobs.resume(TENANT, job_id)
+    assert store.claims.end(second, "pause").status == "cancelled"
+    kinds = ["queued", "started", *2 * ["pause_requested", "pause_withdrawn"], "released", "started"]
+    assert store.event_types(job_id) == [*kinds, "pause_requested", "cancel_requested", "cancelled"]
+
+
+def test_a_running_job_tells_when_its_worker_was_heard_last(store: Store) -> None:
+    moments = [datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC) for second in range(4)]
+    with clock.read_from(lambda: moments[0]):
+        job_id = store.submit()
+        assert store.jobs.get(TENANT, job_id).renewed_at is None
+    with clock.read_from(lambda: moments[1]):
+        claim = store.claims.claim(job_id, "worker-1", lease_s=30.0)
+        assert claim is not None
+    claimed = store.jobs.get(TENANT, job_id)
+    assert (claimed.renewed_at, claimed.lease_s) == (moments[1], 30.0)
+    with clock.read_from(lambda: moments[2]):
+        store.claims.renew(claim)
+    assert store.jobs.get(TENANT, job_id).renewed_at == moments[2]
+    with clock.read_from(lambda: moments[3]):
+        store.report(claim, 1)
+    assert store.jobs.get(TENANT, job_id).renewed_at == moments[3]
+    released = store.claims.end(claim, "release")
+    assert (released.renewed_at, released.lease_s) == (None, None)
 
 
 def test_only_a_job_that_is_over_can_be_deleted_and_its_model_stays(store: Store) -> None:

@@ -214,11 +214,12 @@ class Lives(RuleBasedStateMachine):
                 hold.signed_at = self.world.monotonic
 
     @precondition(lambda self: self.owners)
-    @rule(hold=an_owner, trouble=st.sampled_from(["crash", "release", "lose trainer", "fail"]))
+    @rule(hold=an_owner, trouble=st.sampled_from(["crash", "release", "lose trainer", "fail", "pause"]))
     def meet_trouble(self, hold: Hold, trouble: str) -> None:
+        """`pause`: it stopped for a pause, which may have been taken back meanwhile."""
         if trouble == "crash":
             hold.dead = True
-        elif trouble in ("fail", "release"):
+        elif trouble in ("fail", "release", "pause"):
             self._end(hold, trouble)
         elif self.lands(lambda: self.store.claims.hand_back(hold.life.job_id, hold.claim.attempt, None, "it died")):
             assert self.answer is not None

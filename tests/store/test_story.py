@@ -1,5 +1,6 @@
 """Every event says in a sentence what happened, in the words of what really did."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from sqlalchemy import update
 
 from store import tables
 from store.lifecycle import EVENTS, NOTICES, TRANSITIONS
+from store.reports import Progress
 from store.rescue import Watch
 from store.story import SENTENCES, tell
 from tests.store.conftest import TENANT, Store
@@ -83,14 +85,16 @@ def test_pauses_releases_and_ends(store: Store) -> None:
     assert told[1:3] == ["paused while it waited", "resumed on request; waits for a worker"]
     assert told[4:10] == [
         "asked to pause",
-        "paused at epoch 3 with a checkpoint",
+        "paused after epoch 2 with a checkpoint",
         "resumed on request; waits for a worker",
         "goes on after 5 min from the checkpoint of epoch 2; taken by worker-1",
-        "released by its worker, which was told to stop; another goes on from its last checkpoint",
+        "released by its worker, which was told to stop; waits for a worker, to go on from its last checkpoint",
         "taken over after 2.0 s from the checkpoint of epoch 2 by worker-1",
     ]
-    assert told[10] == "released by its worker: The store is away; another goes on from its last checkpoint"
-    assert told[-2:] == ["asked to stop for good", "cancelled at epoch 3"]
+    assert (
+        told[10] == "released by its worker: The store is away; waits for a worker, to go on from its last checkpoint"
+    )
+    assert told[-2:] == ["asked to stop for good", "cancelled in epoch 3"]
 
 
 def test_failures_and_success(store: Store) -> None:
@@ -102,7 +106,8 @@ def test_failures_and_success(store: Store) -> None:
     store.claims.succeed(claim)
     told = story(store, job_id)
     assert told[2] == (
-        "failed: worker lost at epoch 1 (it died); attempt 1 was the last of 1 in a row without a new checkpoint"
+        "failed: worker lost at epoch 1 (it died); attempt 1 was the last, since limits.attempts allows 1 in a row "
+        "without a new checkpoint"
     )
     assert told[3] == "tried again on request, with its attempts counted anew; waits for a worker"
     assert told[4].startswith("goes on after 0.")
@@ -111,7 +116,64 @@ def test_failures_and_success(store: Store) -> None:
     claim = store.start(lost)
     store.jobs.pause(TENANT, lost)
     store.claims.hand_back(lost, claim.attempt, None, "it died")
-    assert story(store, lost)[-1] == "paused at epoch 1 without a checkpoint; its worker was lost (it died)"
+    assert story(store, lost)[-1] == "paused in epoch 1 without a checkpoint; its worker was lost (it died)"
+
+
+def test_a_pause_within_an_epoch_says_where(store: Store) -> None:
+    job_id = store.submit(epochs=1)
+    claim = store.start(job_id)
+    store.jobs.pause(TENANT, job_id)
+    kept = replace(store.new_checkpoint(0, step=37), steps=120)
+    store.claims.report(claim, [], [kept], Progress(37 / 120, 100.0, 1.0))
+    store.claims.end(claim, "pause")
+    store.jobs.resume(TENANT, job_id)
+    store.start(job_id)
+    place = "in epoch 1, after 37 of 120 mini-batches"
+    stored = store.jobs.events(TENANT, job_id)[3]
+    assert tell(stored.type, stored.data) == f"stored the checkpoint {place}"
+    told = story(store, job_id)
+    assert told[3] == f"paused {place}, with a checkpoint"
+    assert told[-1].endswith(f" s from the checkpoint {place}; taken by worker-1")
+
+
+def test_a_pause_that_is_taken_back(store: Store) -> None:
+    job_id = store.submit()
+    claim = store.start(job_id)
+    store.jobs.pause(TENANT, job_id)
+    store.jobs.resume(TENANT, job_id)
+    store.report(claim, 1)
+    store.jobs.pause(TENANT, job_id)
+    store.jobs.resume(TENANT, job_id)
+    store.claims.end(claim, "pause")
+    assert story(store, job_id)[2:] == [
+        "asked to pause",
+        "the pause was taken back; goes on",
+        "asked to pause",
+        "the pause was taken back; goes on",
+        "stopped for the pause that was taken back; waits for a worker, to go on from its last checkpoint",
+    ]
+
+
+def test_who_retries_what_diverged_is_told_that_it_would_again(store: Store) -> None:
+    job_id = store.submit()
+    store.claims.end(store.start(job_id), "fail", reason="diverged: The loss is not finite.")
+    store.jobs.retry(TENANT, job_id)
+    store.claims.end(store.start(job_id), "fail", reason="hung: It did.")
+    store.jobs.retry(TENANT, job_id)
+    diverged, hung = story(store, job_id)[3], story(store, job_id)[6]
+    assert diverged.endswith("it diverged, and would diverge again at the same place unless something else computes it")
+    assert hung == "tried again on request, with its attempts counted anew; waits for a worker"
+
+
+def test_who_stops_early_says_after_which_epoch_and_why(store: Store) -> None:
+    job_id = store.submit(epochs=20, early_stopping={"metric": "train_loss", "patience": 5})
+    claim = store.start(job_id)
+    store.report(claim, *range(1, 13))
+    assert claim.spec.early_stopping is not None
+    store.claims.succeed(claim, reason=claim.spec.early_stopping.reason)
+    assert story(store, job_id)[-1].startswith(
+        "stopped early after epoch 12: train_loss had not improved for 5 epochs; made the model mdl_"
+    )
 
 
 def test_a_clock_set_back_makes_no_duration_negative(store: Store) -> None:
@@ -130,7 +192,8 @@ def test_epochs_and_checkpoints_are_told(store: Store) -> None:
         "epoch 2 of 3: training loss 0.5",
         "stored the checkpoint of epoch 2, the best so far",
     ]
-    assert tell("checkpoint", {"epoch": 2, "step": 1234}) == "stored the checkpoint at batch 1,234 of epoch 3"
+    older = tell("checkpoint", {"epoch": 2, "step": 1234})
+    assert older == "stored the checkpoint in epoch 3, after 1,234 mini-batches"
 
 
 def test_a_training_process_that_died_is_no_lost_worker(store: Store) -> None:

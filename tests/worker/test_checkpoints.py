@@ -64,6 +64,12 @@ def test_an_epoch_longer_than_a_lease_goes_on_in_its_middle(lone_plant: Plant) -
     assert (job.status, job.attempt, job.epoch) == ("succeeded", 3, 1)
     assert first[0] == second[0] == 0
     assert 0 < first[1] < second[1]
+    starts = [event.data for event in lone_plant.jobs.events(TENANT, job.id) if event.type == "started"]
+    batches = -(-400_000 // lone_plant.job(job.id).spec["batch_size"])
+    assert [(told["from_step"], told["from_steps"]) for told in starts[1:]] == [
+        (first[1], batches),
+        (second[1], batches),
+    ]
     # Never backward: each attempt began where the one before had come to, and so did the progress that is told.
     assert watched.places == sorted(watched.places)
     assert watched.fractions == sorted(watched.fractions)

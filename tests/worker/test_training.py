@@ -6,6 +6,7 @@ import time
 import psutil
 import pytest
 
+from store.story import tell
 from tests.infrastructure.processes import eventually
 from tests.worker.conftest import LONG, TENANT, Outcome, Plant
 
@@ -145,6 +146,18 @@ def test_pause_keeps_a_checkpoint_and_resume_goes_on_from_it(plant: Plant, calm:
     assert (job.status, job.attempt) == ("succeeded", 2)
     assert plant.digest(hit) == calm.digest
     assert plant.metrics(hit) == calm.metrics
+
+
+def test_a_run_that_stops_early_says_why(plant: Plant) -> None:
+    with plant.worker():
+        still = {"type": "sgd", "learning_rate": 1e-30}
+        hit = plant.submit(epochs=50, optimizer=still, early_stopping={"metric": "train_loss", "patience": 2})
+        job = plant.wait_over(hit)
+    assert (job.status, job.epoch) == ("succeeded", 3)
+    assert job.status_reason == "early_stopping: train_loss had not improved for 2 epochs"
+    last = plant.jobs.events(TENANT, hit)[-1]
+    told = "stopped early after epoch 3: train_loss had not improved for 2 epochs; made the model mdl_"
+    assert tell(last.type, last.data).startswith(told)
 
 
 def test_a_diverging_run_fails_and_names_the_epoch(plant: Plant) -> None:
