@@ -23,7 +23,7 @@ def rings(rows=300, wrong=()):
     return Dataset(schema, x, y)
 
 
-def treated(data, layers, validation=None, **changes):
+def treated(data, layers, aside=None, **changes):
     """All findings of a run, in order."""
     body = {
         "dataset": "ds_1",
@@ -37,7 +37,7 @@ def treated(data, layers, validation=None, **changes):
     doctor, found = Doctor(spec, data), []
     steps = -(-len(data) // spec.batch_size)
     stops = [(epoch - 1, steps - 1) for epoch in range(1, spec.epochs + 1) if doctor.wants(epoch)]
-    for moment in fit(spec, data, validation, stops=stops):
+    for moment in fit(spec, data, aside, stops=stops):
         if isinstance(moment, Chunk):
             if (moment.epoch - 1, moment.step) in stops:
                 doctor.before_last_step(moment.checkpoint())
