@@ -23,6 +23,7 @@ STORY = (
     "cancel_requested",
     "pause_requested",
     "pause_withdrawn",
+    "finding",
     "fingerprint_changed",
     "rescued",
     "released",

@@ -148,6 +148,10 @@ class TrainingSpec(Spec):
         bool,
         Field(strict=True, description="Take over what its optimizer remembers too, not the weights alone."),
     ] = False
+    doctor: Annotated[
+        bool,
+        Field(strict=True, description="Look for what hampers the network, and tell it as events with advice."),
+    ] = True
     metadata: Metadata = Field(default_factory=dict)
     priority: Annotated[int, Field(strict=True, ge=-10, le=10)] = 0
 
@@ -183,7 +187,7 @@ class TrainingSpec(Spec):
 
         `from_optimizer_state` is in it only where it is true: other runs have the identity that they always had.
         """
-        left_out = {"name", "dataset", "checkpoints", "limits", "from_checkpoint", "metadata", "priority"}
+        left_out = {"name", "dataset", "checkpoints", "limits", "from_checkpoint", "doctor", "metadata", "priority"}
         if not self.from_optimizer_state:
             left_out.add("from_optimizer_state")
         told = self.model_dump(mode="json", exclude=left_out)

@@ -80,6 +80,7 @@ NOTICES: dict[str, str] = {
     "cancel_requested": "The running job was asked to stop for good.",
     "pause_requested": "The running job was asked to pause.",
     "pause_withdrawn": "The pause was taken back before the job was paused; it goes on.",
+    "finding": "The doctor found something that hampers the network; data holds advice and evidence.",
     "fingerprint_changed": "Something else computes it from here on, so that its bits are no longer promised.",
 }
 

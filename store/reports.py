@@ -33,10 +33,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """A finished epoch, 1-based, with its metrics."""
+    """A finished epoch, 1-based, with its metrics, and what the doctor found behind it, as JSON values."""
 
     epoch: int
     metrics: dict[str, Any]
+    findings: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ def write_report(
     fresh = [finished for finished in report.epochs if finished.epoch > row.epoch]
     kept, told = add_checkpoints(connection, row, report.checkpoints, now, report.fingerprint)
     exactness, events = _exactness(row, report.fingerprint)
-    events += [("epoch", {"epoch": finished.epoch, "epochs": row.epochs, **finished.metrics}) for finished in fresh]
+    for finished in fresh:
+        events.append(("epoch", {"epoch": finished.epoch, "epochs": row.epochs, **finished.metrics}))
+        events += [("finding", finding) for finding in finished.findings]
     events += [
         (
             "checkpoint",

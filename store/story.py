@@ -106,6 +106,7 @@ SENTENCES: dict[str, Callable[[Data], str]] = {
     "cancel_requested": lambda data: "asked to stop for good",
     "pause_requested": lambda data: "asked to pause",
     "pause_withdrawn": lambda data: "the pause was taken back; goes on",
+    "finding": lambda data: f"behind epoch {data.get('epoch', '?')}: {_bare(data.get('advice', 'advice'))}",
     "fingerprint_changed": lambda data: _bare(data.get("detail", "computed by something else from here on")),
     "rescued": _rescued,
     "released": _released,

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from core.checkpoint import Checkpoint, CheckpointDamaged, CheckpointMismatch
 from core.data import Dataset, DatasetDamaged
+from core.explanations.symptoms import Finding
 from core.fingerprint import fingerprint
 from core.metrics import Measured
 from core.spec import SpecError
@@ -23,6 +24,7 @@ from core.training_spec import TrainingSpec
 from store.crash_points import reach
 from store.reports import EpochReport, Progress
 from worker import giving_way
+from worker.checkup import Checkup
 from worker.messages import STOP, Broken, Finished, Kept, Message, Reported, Stepped, Stopped
 
 REPORT_S = 1.0  # epochs shorter than this are reported together
@@ -90,14 +92,16 @@ def _train(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Mess
     reports = _Reports(spec, pipe, resume, assignment.checkpoint_s)
     # A run that is taken up again behind its last epoch yields nothing more.
     stopped_early = resume is not None and resume.step == 0 and resume.epoch < spec.epochs
-    moments = fit(spec, data, validation, resume, start=start)
+    checkup = Checkup(spec, data)
+    moments = fit(spec, data, validation, resume, start=start, stops=checkup.stops())
     del resume, start  # while they are held, their files keep their place on the disk though they are deleted
     try:
         for moment in moments:
             if isinstance(moment, Epoch):
                 stopped_early = moment.stop and moment.epoch < spec.epochs
-                reports.add(moment)
+                reports.add(moment, checkup.behind(moment))
             else:
+                checkup.before(moment)
                 reports.progress(moment)
                 reach("trainer.mid_epoch")
             if pipe.poll() and pipe.recv() == STOP:
@@ -136,9 +140,9 @@ class _Reports:
         else:
             self._pipe.send(Stepped(self._progress))
 
-    def add(self, epoch: Epoch) -> None:
+    def add(self, epoch: Epoch, findings: tuple[Finding, ...]) -> None:
         """Note a finished epoch; send what was gathered when it is time, and always the first and the last one."""
-        self._epochs.append(EpochReport(epoch.epoch, epoch.metrics))
+        self._epochs.append(EpochReport(epoch.epoch, epoch.metrics, tuple(map(asdict, findings))))
         self._metrics = epoch.metrics
         speed = epoch.metrics.get("examples_per_s")
         self._measure(float(epoch.epoch), speed if isinstance(speed, float) else None)

@@ -32,15 +32,14 @@ class Doctor:
     def __init__(self, spec: TrainingSpec, data: Dataset) -> None:
         """`data` are the training rows."""
         self._spec, self._data = spec, data
-        self._every = ceil(spec.epochs / LOOKS)
+        ends, often = spec.epochs, ceil(spec.epochs / LOOKS)
+        first = {2**power for power in range(ends.bit_length())}
+        # The epochs, counted from 1, behind which the network itself is looked at, and not its metrics alone.
+        self.looks = frozenset({*first, *range(often, ends + 1, often), ends})
         self._history: list[Measured] = []
         self._told: set[tuple[str, int | None]] = set()
         self._sample: Array | None = None
         self._before: Array | None = None
-
-    def wants(self, epoch: int) -> bool:
-        """Whether the network itself is looked at behind this epoch, counted from 1, and not its metrics alone."""
-        return epoch & (epoch - 1) == 0 or epoch % self._every == 0 or epoch == self._spec.epochs
 
     def before_last_step(self, checkpoint: Checkpoint) -> None:
         """Remember the weights of one step before the end of an epoch, to see how far the last step goes."""

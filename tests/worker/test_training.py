@@ -247,3 +247,28 @@ def test_a_job_may_begin_with_the_weights_of_another_one(plant: Plant, units: in
     assert first.metrics is not None
     (row,) = plant.metrics(second)
     assert abs(row["train_loss"] - first.metrics["train_loss"]) < 0.05  # type: ignore[operator]
+
+
+def test_the_doctor_tells_what_it_finds_behind_the_epoch_and_changes_nothing(plant: Plant) -> None:
+    ill = {
+        "network": {
+            "layers": [
+                {"type": "dense", "units": 8, "biases": {"type": "constant", "value": -50.0}},
+                {"type": "relu"},
+                {"type": "dense", "units": 2},
+            ],
+        },
+    }
+    with plant.worker():
+        looked, alone = plant.submit(**ill), plant.submit(**ill, doctor=False)
+        assert plant.wait_over(looked).status == plant.wait_over(alone).status == "succeeded"
+    events = plant.jobs.events(TENANT, looked)
+    finding = next(event for event in events if event.type == "finding")
+    assert finding.data["kind"] == "dead_relu"
+    assert (finding.data["epoch"], finding.data["layer"], finding.data["evidence"]["dead"]) == (1, 1, 8)
+    assert "use a smaller learning rate" in finding.data["advice"]
+    before = events[finding.number - 2]
+    assert (before.type, before.data["epoch"]) == ("epoch", 1)
+    assert "finding" not in plant.events(alone)
+    assert plant.digest(looked) == plant.digest(alone)
+    assert plant.metrics(looked) == plant.metrics(alone)
