@@ -34,6 +34,11 @@ def conditional(request: Request, view: BaseModel, etag: str | None = None) -> R
     return Response(body, 200, {"ETag": etag, "Cache-Control": "private, no-cache"}, JSON)
 
 
+def etag_of_view(view: BaseModel) -> str:
+    """The ETag that `conditional` gives a view."""
+    return etag_of(view.model_dump_json().encode())
+
+
 def etag_of(body: bytes) -> str:
     """The ETag of an answer's bytes."""
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'

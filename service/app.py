@@ -10,9 +10,11 @@ from fastapi.middleware import Middleware
 from prometheus_client import CollectorRegistry, Gauge
 
 from service import (
+    aliases,
     bulk_cancel,
     checkpoints,
     datasets,
+    evaluations,
     events,
     gradient_check,
     health,
@@ -42,6 +44,8 @@ ROUTERS = (
     receipts,
     datasets,
     models,
+    aliases,
+    evaluations,
     what_if,
     gradient_check,
     teaching,

@@ -17,6 +17,8 @@ from store.ids import PREFIXES
 M = TypeVar("M", bound=BaseModel)
 ID = re.compile(r"[a-z]+_[0-9a-z]{26}")
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+NAME = re.compile(NAME_PATTERN)
+MODEL_NAMED = "`mdl_...`, `name@version` or `name@alias`."
 LARGEST_EVENT = 2**31 - 1
 
 
@@ -29,6 +31,14 @@ class BadHeader(Exception):
 
     def __str__(self) -> str:
         return self.detail
+
+
+@dataclass
+class NoSuchModel(NotFound):
+    """Nothing of this tenant is named so."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} Name a model by its id, or as name@version or name@alias."
 
 
 @dataclass
@@ -76,8 +86,22 @@ async def _checkpoint_id(checkpoint_id: Annotated[str, Path(description="`ckpt_.
     return checked_id("checkpoint", checkpoint_id)
 
 
-async def _model_id(model_id: Annotated[str, Path(description="`mdl_...`")]) -> str:
-    return checked_id("model", model_id)
+async def resolved_model(request: Request, named: str) -> str:
+    """The id of the model that an id, `name@version` or `name@alias` names now; raises NoSuchModel."""
+    name, at, version_or_alias = named.partition("@")
+    try:
+        if not at:
+            return checked_id("model", named)
+        if not NAME.fullmatch(name) or not NAME.fullmatch(version_or_alias):
+            raise NotFound("model", named[:140])
+        record = await opened(request).call(opened(request).models.resolve, tenant(request), name, version_or_alias)
+    except NotFound as error:
+        raise NoSuchModel(error.kind, error.id) from None
+    return record.id
+
+
+async def _model_id(request: Request, model_id: Annotated[str, Path(description=MODEL_NAMED)]) -> str:
+    return await resolved_model(request, model_id)
 
 
 async def _opened(request: Request) -> Services:

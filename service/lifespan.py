@@ -16,6 +16,7 @@ from service.lanes import Lane
 from service.loaded import Loaded
 from service.settings import ServiceSettings
 from service.uploads import Uploads
+from store.aliases import Aliases
 from store.blobs import Blobs
 from store.database import Database
 from store.datasets import Datasets
@@ -28,6 +29,7 @@ from store.submissions import NewJob, Submission
 THREADS = 12  # as many as the database has connections
 COMPUTERS = 2  # each keeps a workspace for each model that it meets
 COMPUTING_S = 20.0
+ASSESSING_S = 60.0  # what takes long has a line of its own, so that predictions need not wait behind it
 LARGEST_GROUP = 32
 PATIENCE_S = 0.8  # with the store's own 4 s, an outage is told within 5 s
 
@@ -43,13 +45,15 @@ class Services:
         # SQLite takes one writer at a time: a line of tasks costs less than a line of threads at the same lock.
         writes = Lane("write", 1, PATIENCE_S) if self.database.is_sqlite else reads
         computers = Lane("compute", COMPUTERS, COMPUTING_S)
-        self.lanes = (reads, writes, computers)
-        self.call, self.write, self.compute = reads.run, writes.run, computers.run
+        assessors = Lane("assess", 1, ASSESSING_S)
+        self.lanes = (reads, writes, computers, assessors)
+        self.call, self.write, self.compute, self.assess = reads.run, writes.run, computers.run, assessors.run
         self.blobs = Blobs(self.database, store.blobs, store.cache)
         self.datasets = Datasets(self.database, self.blobs)
         self.jobs = Jobs(self.database)
         self.submissions = GroupCommit(self._write_jobs, LARGEST_GROUP)
         self.models = Models(self.database, self.blobs)
+        self.aliases = Aliases(self.database)
         self.admission = Admission(self.datasets, self.jobs, self.blobs, settings.max_memory_bytes)
         self.doorbell = Doorbell(store.broker_url)
         self.broadcast = Broadcast(self.jobs, self.call, settings.heartbeat_s)

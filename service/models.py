@@ -1,26 +1,39 @@
-"""Models: trained networks by name and version, their aliases and their files."""
+"""Models: trained networks by name and version, their notes and their files."""
 
 import io
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from safetensors.numpy import load
 from starlette.responses import Response
 
 from core.spec import Spec, SpecError
-from service.answers import Listing, answer, conditional
-from service.dependencies import NAME_PATTERN, Cursor, Limit, ModelId, NameFilter, Opened, Tenant, checked_id, json_body
+from service.answers import Listing, answer, conditional, etag_of_view
+from service.dependencies import (
+    Cursor,
+    Limit,
+    ModelId,
+    NameFilter,
+    NoSuchModel,
+    Opened,
+    Tenant,
+    checked_id,
+    json_body,
+)
 from service.lifespan import Services
 from service.names import Name
 from service.openapi import JSON_BODY, document_body, refuses
+from service.preconditions import Conditions, PreconditionFailed, Preconditions
 from store.errors import BadCursor, InUse, NotFound
 from store.records import ModelRecord
 
 router = APIRouter(tags=["models"])
 BYTES = "application/octet-stream"
+Notes = Annotated[str, Field(max_length=10_000, description="A text, such as what it was trained for and how well.")]
 
 
 class ModelView(BaseModel):
@@ -39,6 +52,7 @@ class ModelView(BaseModel):
     spec: dict[str, Any] = Field(description="The TrainingSpec of its job.")
     metrics: dict[str, Any]
     bytes: int
+    notes: str = Field(description="What people write about it: the one thing of a model that can be changed.")
     created_at: datetime
 
     @classmethod
@@ -57,6 +71,7 @@ class ModelView(BaseModel):
             spec=record.spec,
             metrics=record.metrics,
             bytes=record.size,
+            notes=record.notes,
             created_at=record.created_at,
         )
 
@@ -66,12 +81,13 @@ class NewModel(Spec):
 
     checkpoint: str = Field(examples=["ckpt_01kb8r4d7m2w9k5c3x8v1n6qze"])
     name: Name
+    notes: Notes = ""
 
 
-class AliasTarget(Spec):
-    """Where an alias points."""
+class ModelChanges(Spec):
+    """What can be changed of a model."""
 
-    version: Annotated[int, Field(strict=True, ge=1, lt=2**31)]
+    notes: Notes
 
 
 @router.get(
@@ -104,56 +120,53 @@ async def create_model(
 ) -> Response:
     """The next version of its name. (A job that succeeds makes a model by itself.)"""
     checkpoint_id = checked_id("checkpoint", wanted.checkpoint)
-    record = await services.write(services.models.add, tenant, checkpoint_id, wanted.name)
+    record = await services.write(services.models.add, tenant, checkpoint_id, wanted.name, wanted.notes)
     return answer(ModelView.of(record), 201, {"Location": f"/v1/models/{record.id}"})
 
 
-@router.get("/v1/models/{model_id}", summary="Get a model", response_model=ModelView, responses=refuses(NotFound))
+@router.get("/v1/models/{model_id}", summary="Get a model", response_model=ModelView, responses=refuses(NoSuchModel))
 async def get_model(request: Request, services: Opened, tenant: Tenant, model_id: ModelId) -> Response:
-    """With its lineage: dataset, job, checkpoint, digest."""
+    """With its lineage: dataset, job, checkpoint and their digests, which it keeps when those are deleted."""
     return conditional(request, ModelView.of(await services.call(services.models.get, tenant, model_id)))
 
 
-@router.delete("/v1/models/{model_id}", status_code=204, summary="Delete a model", responses=refuses(NotFound, InUse))
-async def delete_model(services: Opened, tenant: Tenant, model_id: ModelId) -> Response:
-    """Refused while an alias points at it."""
-    await services.write(services.models.delete, tenant, model_id)
+@router.patch(
+    "/v1/models/{model_id}",
+    summary="Change a model's notes",
+    response_model=ModelView,
+    responses=refuses(*JSON_BODY, SpecError, NoSuchModel, PreconditionFailed),
+    openapi_extra=document_body(ModelChanges, {"notes": {"notes": "Trained without the blurred pictures."}}),
+)
+async def change_model(
+    services: Opened,
+    tenant: Tenant,
+    model_id: ModelId,
+    conditions: Preconditions,
+    changes: Annotated[ModelChanges, Depends(json_body(ModelChanges))],
+) -> Response:
+    """All else of a model never changes. With `If-Match`, only while the model is as its ETag says."""
+    look = _conditions(conditions)
+    record = await services.write(services.models.annotate, tenant, model_id, changes.notes, look)
+    view = ModelView.of(record)
+    return answer(view, headers={"ETag": etag_of_view(view)})
+
+
+@router.delete(
+    "/v1/models/{model_id}",
+    status_code=204,
+    summary="Delete a model",
+    responses=refuses(NoSuchModel, InUse, PreconditionFailed),
+)
+async def delete_model(services: Opened, tenant: Tenant, model_id: ModelId, conditions: Preconditions) -> Response:
+    """Refused while an alias points at it. Its version is not given again."""
+    await services.write(services.models.delete, tenant, model_id, _conditions(conditions))
     services.predictors.forget(tenant, model_id)
     services.subjects.forget(tenant, model_id)
     return Response(status_code=204)
 
 
-@router.put(
-    "/v1/models/{name}/aliases/{alias}",
-    summary="Point an alias at a version",
-    response_model=ModelView,
-    responses=refuses(*JSON_BODY, SpecError, NotFound),
-    openapi_extra=document_body(AliasTarget, {"second": {"version": 2}}),
-)
-async def set_alias(
-    services: Opened,
-    tenant: Tenant,
-    name: Annotated[str, Path(pattern=NAME_PATTERN, description="The models' name.")],
-    alias: Annotated[str, Path(pattern=NAME_PATTERN, description="Such as `production`.")],
-    target: Annotated[AliasTarget, Depends(json_body(AliasTarget))],
-) -> Response:
-    """The alias is made, or moved if it was there before."""
-    record = await services.write(services.models.set_alias, tenant, name, alias, target.version)
-    return answer(ModelView.of(record))
-
-
-@router.delete(
-    "/v1/models/{name}/aliases/{alias}", status_code=204, summary="Remove an alias", responses=refuses(NotFound)
-)
-async def remove_alias(
-    services: Opened,
-    tenant: Tenant,
-    name: Annotated[str, Path(pattern=NAME_PATTERN, description="The models' name.")],
-    alias: Annotated[str, Path(pattern=NAME_PATTERN, description="Such as `production`.")],
-) -> Response:
-    """The model that it pointed at stays."""
-    await services.write(services.models.remove_alias, tenant, name, alias)
-    return Response(status_code=204)
+def _conditions(conditions: Conditions) -> Callable[[ModelRecord], None]:
+    return lambda record: conditions.check(f"Model {record.id}", etag_of_view(ModelView.of(record)))
 
 
 @router.get(
@@ -162,7 +175,7 @@ async def remove_alias(
     response_class=Response,
     responses={
         200: {"description": "A file with a name.", "content": {BYTES: {"schema": {"type": "string"}}}},
-        **refuses(NotFound),
+        **refuses(NoSuchModel),
     },
 )
 async def export_model(

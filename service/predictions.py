@@ -17,7 +17,7 @@ from core.spec import SpecError
 from service import arrays
 from service.answers import JSON
 from service.bodies import read_json
-from service.dependencies import checked_id, opened, tenant
+from service.dependencies import MODEL_NAMED, opened, resolved_model, tenant
 from service.openapi import JSON_BODY, document_body, refuses
 from store.errors import NotFound
 
@@ -58,7 +58,7 @@ class Predictions(BaseModel):
     predictions: list[PredictionView] | None = Field(None, description="For models of classes.")
 
 
-_PATH = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}, "description": "`mdl_...`"}
+_PATH = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}, "description": MODEL_NAMED}
 
 
 @router.post(
@@ -80,7 +80,7 @@ _PATH = {"name": "model_id", "in": "path", "required": True, "schema": {"type": 
 async def predict(request: Request) -> Response:
     """Send raw values, as they were uploaded: the model carries its preprocessing."""
     services = opened(request)
-    model_id = checked_id("model", request.path_params["model_id"])
+    model_id = await resolved_model(request, request.path_params["model_id"])
     predictor = await services.predictors.get(tenant(request), model_id)
     body = await read_json(request, services.settings)
     rows = services.settings.max_predict_rows

@@ -17,11 +17,13 @@ from core.spec import Finding, SpecError, pointer
 from service.admission import TooMuchMemory
 from service.arrays import BatchTooLarge, InputsRefused
 from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
-from service.dependencies import BadHeader, NotReady
+from service.dependencies import BadHeader, NoSuchModel, NotReady
+from service.evaluation_request import EvaluationTooLarge
 from service.guard import HostRefused, OriginRefused
 from service.lanes import Busy
 from service.limits import TooManyRows, TooMuchWork
 from service.parameters import BadParameter
+from service.preconditions import PreconditionFailed
 from service.problem_details import Members, Problem, respond
 from service.references import MissingReference
 from service.strict_json import MalformedJson, RefusedJson
@@ -61,6 +63,20 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "The request came from a web page that this server did not serve.",
     ),
     BodyTooSlow: Problem(408, "body-timeout", "The body did not arrive", "The body stopped arriving."),
+    EvaluationTooLarge: Problem(
+        413,
+        "evaluation-too-large",
+        "The evaluation is too large",
+        "One evaluation takes only so many rows, or so much arithmetic.",
+        lambda error: {"limit": error.setting, "limit_value": error.limit, "limit_rows": error.most},
+    ),
+    PreconditionFailed: Problem(
+        412,
+        "precondition-failed",
+        "It is not as the request expects",
+        "If-Match or If-None-Match does not hold: it was changed, made or removed meanwhile.",
+        lambda error: {"current_etag": error.etag},
+    ),
     BodyTooLarge: Problem(
         413,
         "body-too-large",
@@ -171,6 +187,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
     ),
     # What the store says.
     errors.NotFound: Problem(404, "not-found", "There is no such thing", "Nothing of this id is yours."),
+    NoSuchModel: Problem(404, "not-found", "There is no such thing", "Nothing of this id is yours."),
     MissingReference: Problem(
         404,
         "not-found",

@@ -36,6 +36,10 @@ class ServiceSettings(BaseSettings):
     max_explain_flops: int = Field(
         200_000_000_000, ge=1, description="Most floating-point operations of one look at many rows."
     )
+    max_evaluate_rows: int = Field(1_000_000, ge=1, description="Most rows of one evaluation.")
+    max_evaluate_flops: int = Field(
+        200_000_000_000, ge=1, description="Most floating-point operations of one evaluation."
+    )
     loaded_models: int = Field(32, ge=1, description="Models kept in memory, ready to predict.")
     body_timeout_s: float = Field(30.0, gt=0, description="Longest silence while a request body is being sent.")
     heartbeat_s: float = Field(10.0, gt=0, description="Longest silence on an event stream.")

@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, and_, func, select, update
-from sqlalchemy.exc import IntegrityError
 
 from core.checkpoint import FORMAT
 from core.fingerprint import Fingerprint
@@ -19,7 +18,7 @@ from core.training_spec import TrainingSpec
 from store import clock, starts, tables
 from store.checkpoints import NewCheckpoint
 from store.database import Database
-from store.errors import StaleAttempt, Unavailable
+from store.errors import StaleAttempt
 from store.lifecycle import Status
 from store.line import ORDER, WAITS
 from store.model_versions import insert_model
@@ -195,28 +194,21 @@ class Claims:
         Raises:
             StaleAttempt: the job is no longer this claim's.
         """
-        for _ in range(8):  # two jobs of one name may take the same model version; the later one takes the next
-            try:
-                with self.database.transaction("succeed") as connection:
-                    row = self._hold(connection, claim)
-                    if row.cancel_requested:
-                        return job_record(
-                            move(connection, "cancel", claim.job_id, values={"runtime_s": claim.runtime_s})
-                        )
-                    source = (model_from_best and row.best_checkpoint_id) or row.checkpoint_id
-                    found = connection.execute(select(checkpoint).where(checkpoint.c.id == source)).one()
-                    model_id = insert_model(connection, row, found, row.name)
-                    values = {
-                        "model_id": model_id,
-                        "fraction": 1.0,
-                        "status_reason": reason and plain(reason),
-                        "runtime_s": claim.runtime_s,
-                    }
-                    data = {"model": model_id} | ({"reason": plain(reason)} if reason else {})
-                    return job_record(move(connection, "succeed", claim.job_id, values=values, data=data))
-            except IntegrityError:
-                continue
-        raise Unavailable("many models of one name are being made at once")
+        with self.database.transaction("succeed") as connection:
+            row = self._hold(connection, claim)
+            if row.cancel_requested:
+                return job_record(move(connection, "cancel", claim.job_id, values={"runtime_s": claim.runtime_s}))
+            source = (model_from_best and row.best_checkpoint_id) or row.checkpoint_id
+            found = connection.execute(select(checkpoint).where(checkpoint.c.id == source)).one()
+            model_id = insert_model(connection, row, found, row.name)
+            values = {
+                "model_id": model_id,
+                "fraction": 1.0,
+                "status_reason": reason and plain(reason),
+                "runtime_s": claim.runtime_s,
+            }
+            data = {"model": model_id} | ({"reason": plain(reason)} if reason else {})
+            return job_record(move(connection, "succeed", claim.job_id, values=values, data=data))
 
     def _hold(self, connection: Connection, claim: Claim) -> Any:
         """The job's row, locked until the transaction ends; raises StaleAttempt when the claim no longer holds."""

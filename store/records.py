@@ -99,7 +99,19 @@ class ModelRecord:
     metrics: dict[str, Any]
     blob: str
     size: int
+    notes: str
     created_at: datetime
+
+
+@dataclass(frozen=True)
+class AliasRecord:
+    """A word that points at one version of a name, and when it was moved last."""
+
+    name: str
+    alias: str
+    version: int
+    model_id: str
+    updated_at: datetime
 
 
 def _fields(cls: Any, row: Any) -> dict[str, Any]:
@@ -124,3 +136,8 @@ def checkpoint_record(row: Any) -> CheckpointRecord:
 def model_record(row: Any, aliases: tuple[str, ...]) -> ModelRecord:
     """A row of the model table, with the aliases that point at it."""
     return ModelRecord(**_fields(ModelRecord, row), aliases=aliases)
+
+
+def alias_record(row: Any) -> AliasRecord:
+    """A row of the alias table, with the id of the model that it points at."""
+    return AliasRecord(**_fields(AliasRecord, row))

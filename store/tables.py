@@ -18,6 +18,7 @@ from sqlalchemy import (
     Named,
     String,
     Table,
+    Text,
     TypedColumns,
     TypeDecorator,
     UniqueConstraint,
@@ -195,7 +196,16 @@ class ModelColumns(TypedColumns):
     metrics: Named[Any] = Column(JSON, nullable=False)
     blob: Named[str] = Column(ForeignKey("blob.digest"), index=True)
     size: Named[int] = Column(BigInteger)
+    notes: Named[str] = Column(Text, server_default="")
     created_at: Named[datetime] = Column(Instant)
+
+
+class ModelNameColumns(TypedColumns):
+    """A name of models: the last version that was given, and the lock of all that happens under the name."""
+
+    tenant_id: Named[str] = Column(TENANT, primary_key=True)
+    name: Named[str] = Column(NAME, primary_key=True)
+    last_version: Named[int] = Column(Integer)
 
 
 class AliasColumns(TypedColumns):
@@ -245,5 +255,6 @@ model = Table(
     UniqueConstraint("tenant_id", "name", "version"),
     Index(None, "tenant_id", "created_at", "id"),
 )
+model_name = Table("model_name", metadata, ModelNameColumns)
 model_alias = Table("model_alias", metadata, AliasColumns)
 idempotency = Table("idempotency", metadata, IdempotencyColumns)

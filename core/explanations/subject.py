@@ -16,6 +16,7 @@ from core.data import Dataset
 from core.explanations.backpropagation import Backpropagation, Examples
 from core.layers.layer import Array
 from core.losses import AnyLoss, Loss
+from core.masks import check_masks
 from core.metrics import by_class
 from core.network import Network, NetworkSpec, Piece
 from core.preprocessing import Preprocessing
@@ -76,7 +77,7 @@ class Subject:
         Raises:
             SpecError: its inputs or targets are not of the model's kind (at /dataset).
         """
-        data = self._known(data)
+        data = self.known(data)
         batches = Batches(
             data,
             self.preprocessing,
@@ -121,12 +122,18 @@ class Subject:
             return values
         return self.schema.target.classes[int(by_class(outputs[None], self.loss.even).argmax())]
 
-    def _known(self, data: Dataset) -> Dataset:
-        """The dataset with its classes numbered as the model numbers them."""
+    def known(self, data: Dataset) -> Dataset:
+        """The dataset with its classes numbered as the model numbers them.
+
+        Raises:
+            SpecError: its inputs, targets or masks are not of the model's kind (at /dataset).
+        """
         ours, theirs = self.schema, data.schema
         if theirs.input_shape != ours.input_shape:
             detail = f"Its inputs are of shape {list(theirs.input_shape)}; the model takes {list(ours.input_shape)}."
             raise SpecError([Finding("/dataset", detail)])
+        if wrong := list(check_masks(self.network, theirs, "/dataset")):
+            raise SpecError(wrong)
         if isinstance(ours.target, ClassTarget) and isinstance(theirs.target, ClassTarget):
             known = {class_key(label) for label in ours.target.classes}
             strange = [label for label in theirs.target.classes if class_key(label) not in known]

@@ -13,7 +13,7 @@ from service.settings import ServiceSettings
 from store.settings import StoreSettings
 
 ROOT = Path(__file__).parents[2]
-METHODS = {"get", "put", "post", "delete"}
+METHODS = {"get", "put", "post", "patch", "delete"}
 
 
 @pytest.fixture(scope="module")

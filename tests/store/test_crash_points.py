@@ -30,12 +30,13 @@ NAMED = {
 }
 # Those that have nothing to do with a job's life.
 UNNAMED = {
+    "store/aliases.py remove",
+    "store/aliases.py set",
     "store/datasets.py _insert",
     "store/datasets.py delete",
     "store/migrate.py migrate",
     "store/models.py add",
-    "store/models.py set_alias",
-    "store/models.py remove_alias",
+    "store/models.py annotate",
     "store/models.py delete",
 }
 PLACES = {

@@ -11,10 +11,13 @@ from sqlalchemy import text
 
 from core.training_spec import TrainingSpec
 from store import tables
+from store.blobs import Blobs
 from store.claims import Claims
 from store.database import Database
 from store.jobs import Jobs
 from store.migrate import HERE, is_migrated, migrate, newest
+from store.model_versions import hold_name
+from store.models import Models
 from store.settings import StoreSettings
 
 SPEC = TrainingSpec.model_validate(
@@ -54,6 +57,7 @@ def test_rows_of_the_first_version_are_kept_and_can_be_worked_on(database_url: s
     database = Database(database_url)
     migrate(database, "0001")
     with database.transaction() as connection:
+        connection.execute(text("INSERT INTO blob VALUES ('sha256:3', 1, NULL, '2026-01-01 00:00:00')"))
         connection.execute(
             text("INSERT INTO dataset VALUES ('ds_1','default','d',1,'sha256:1','{}',1,1,'2026-01-01 00:00:00')")
         )
@@ -70,7 +74,19 @@ def test_rows_of_the_first_version_are_kept_and_can_be_worked_on(database_url: s
         connection.execute(
             text("INSERT INTO event VALUES ('job_1', 1, 'default', 'queued', '{}', '2026-01-01 00:00:00')")
         )
+        connection.execute(
+            text(
+                "INSERT INTO model (id, tenant_id, name, version, job_id, checkpoint_id, dataset_id, dataset_digest, "
+                "digest, spec, spec_version, metrics, blob, size, created_at) VALUES ('mdl_1', 'default', 'm', 3, "
+                "'job_1', 'ckpt_1', 'ds_1', 'sha256:1', 'sha256:2', '{}', 1, '{}', 'sha256:3', 1, "
+                "'2026-01-01 00:00:00')"
+            )
+        )
     migrate(database)
+    with database.transaction() as connection:
+        assert hold_name(connection, "default", "m", 1) == 4
+    model = Models(database, Blobs(database, f"file://{tmp_path}", tmp_path)).resolve("default", "m", "3")
+    assert (model.id, model.notes) == ("mdl_1", "")
     claims, jobs = Claims(database), Jobs(database)
     assert claims.queued(10) == ["job_1"]
     claim = claims.claim("job_1", "a worker")
