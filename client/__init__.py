@@ -19,11 +19,15 @@ from client.events import Event
 from client.jobs import Job
 from client.models import Model
 from client.schemas import (
+    Alias,
     BulkCancel,
     CheckpointRecord,
+    Confusion,
+    CostlyRow,
     Dataset,
     Epoch,
     Estimate,
+    Evaluation,
     JobRecord,
     Metrics,
     ModelRecord,
@@ -34,12 +38,16 @@ from client.schemas import (
 )
 
 __all__ = [
+    "Alias",
     "BulkCancel",
     "CheckpointRecord",
     "Client",
+    "Confusion",
+    "CostlyRow",
     "Dataset",
     "Epoch",
     "Estimate",
+    "Evaluation",
     "Event",
     "Finding",
     "Job",

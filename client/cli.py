@@ -7,9 +7,11 @@ import click
 
 from client.client import DEFAULT_URL
 from client.commands.datasets import datasets
+from client.commands.evaluation import evaluate
 from client.commands.gradient_check import gradient_check
 from client.commands.jobs import jobs
 from client.commands.models import models, predict
+from client.commands.registry import alias, aliases, delete, notes, unalias
 from client.commands.train import train
 from client.commands.what_if import what_if
 from client.errors import NudgeError
@@ -54,6 +56,8 @@ def cli(terminal: Terminal, url: str | None, as_json: bool) -> None:
 
 for command in (datasets, train, jobs, models, predict, what_if, gradient_check):
     cli.add_command(command)
+for command in (alias, aliases, delete, evaluate, notes, unalias):
+    models.add_command(command)
 
 
 def main() -> None:

@@ -5,8 +5,20 @@ from typing import Any
 
 from client.arrays import as_example, to_list
 from client.errors import NudgeError
-from client.schemas import GradientCheck, ModelRecord, Page, Predictions, TeachingRow, WhatIf
+from client.schemas import (
+    Alias,
+    Dataset,
+    Evaluation,
+    GradientCheck,
+    ModelRecord,
+    Page,
+    Predictions,
+    TeachingRow,
+    WhatIf,
+)
 from client.transport import Transport
+
+EVALUATION_TIMEOUT_S = 300.0
 
 
 class Model:
@@ -33,6 +45,25 @@ class Model:
         body = {"inputs": to_list(inputs)} | ({"top": top} if top is not None else {})
         answer = self._transport.post(f"/v1/models/{self.id}/predict", body, again=True)
         return Predictions.model_validate_json(answer.content)
+
+    def evaluate(self, dataset: str | Dataset, *, rows: range | None = None, top: int | None = None) -> Evaluation:
+        """How well the network does on a dataset, or on some `rows` of it, and the `top` rows that cost most."""
+        body: dict[str, Any] = {"dataset": dataset if isinstance(dataset, str) else dataset.id}
+        if rows is not None:
+            if rows.step != 1:
+                raise ValueError("The rows to evaluate on must follow one another.")
+            body["rows"] = [rows.start, len(rows)]
+        if top is not None:
+            body["top"] = top
+        path = f"/v1/models/{self.id}/evaluate"
+        answer = self._transport.post(path, body, again=True, timeout=EVALUATION_TIMEOUT_S)
+        return Evaluation.model_validate_json(answer.content)
+
+    def write_notes(self, notes: str) -> "Model":
+        """Write the model's notes anew."""
+        answer = self._transport.change("PATCH", f"/v1/models/{self.id}", {"notes": notes})
+        self.record = ModelRecord.model_validate_json(answer.content)
+        return self
 
     def what_if(
         self, layer: int, parameter: str, index: Sequence[int], delta: float, *, top: int | None = None, **example: Any
@@ -71,7 +102,7 @@ class Model:
         return Page[TeachingRow].model_validate_json(answer.content)
 
     def delete(self) -> None:
-        """Delete the model; its job and checkpoints stay."""
+        """Delete the model; its job and checkpoints stay. Refused (409) while an alias points at it."""
         self._transport.delete(f"/v1/models/{self.id}")
 
 
@@ -82,8 +113,9 @@ class Models:
         self._transport = transport
 
     def get(self, model: str) -> Model:
-        """The model with this id, or the newest version of this name."""
-        if not model.startswith("mdl_"):
+        """The model with this id, the newest version of this name, or the one that `name@version` or `name@alias`
+        names."""
+        if not model.startswith("mdl_") and "@" not in model:
             page = self.list(name=model, limit=1)
             if not page.data:
                 raise NudgeError(f"There is no model named {model!r}; `nudge models list` shows all.", status=404)
@@ -102,3 +134,27 @@ class Models:
         """Make a model of any checkpoint."""
         answer = self._transport.post("/v1/models", {"checkpoint": checkpoint, "name": name})
         return Model(self._transport, ModelRecord.model_validate_json(answer.content))
+
+    def aliases(self, name: str, limit: int | None = None, cursor: str | None = None) -> Page[Alias]:
+        """The aliases of a name, the one that was moved last first."""
+        answer = self._transport.get(f"/v1/models/{name}/aliases", limit=limit, cursor=cursor)
+        return Page[Alias].model_validate_json(answer.content)
+
+    def alias(self, name: str, alias: str) -> Alias:
+        """Where an alias points, with its ETag."""
+        answer = self._transport.get(f"/v1/models/{name}/aliases/{alias}")
+        found = Alias.model_validate_json(answer.content)
+        return found.model_copy(update={"etag": answer.headers["etag"]})
+
+    def set_alias(
+        self, name: str, alias: str, version: int, *, if_match: str | None = None, new: bool = False
+    ) -> Model:
+        """Point an alias at a version, and return the model that it is. With `if_match` only while the alias still
+        has this ETag, with `new` only if it is not there yet; else NudgeError (412)."""
+        path = f"/v1/models/{name}/aliases/{alias}"
+        answer = self._transport.change("PUT", path, {"version": version}, if_match=if_match, new=new)
+        return Model(self._transport, ModelRecord.model_validate_json(answer.content))
+
+    def remove_alias(self, name: str, alias: str, *, if_match: str | None = None) -> None:
+        """Remove an alias; the model stays."""
+        self._transport.delete(f"/v1/models/{name}/aliases/{alias}", if_match=if_match)

@@ -141,11 +141,55 @@ class ModelRecord(Record):
     id: str
     name: str
     version: int | None = None
+    aliases: tuple[str, ...] = ()
     dataset: str | None = None
+    dataset_digest: str | None = None
     job: str | None = None
     checkpoint: str | None = None
     digest: str | None = None
+    notes: str = ""
     created_at: datetime
+
+
+class Alias(Record):
+    """A word that points at one version of a name; `etag` is for `if_match`, None in a list."""
+
+    name: str
+    alias: str
+    version: int
+    model: str
+    updated_at: datetime
+    etag: str | None = None
+
+
+class Confusion(Record):
+    """How many rows of each class (down) the model took for each class (across), in the order of `classes`."""
+
+    classes: tuple[JsonScalar, ...]
+    counts: list[list[int]]
+    rows_left_out: int = 0
+
+
+class CostlyRow(Record):
+    """A row of a dataset, what it costs, what is right and what the model says."""
+
+    row: int
+    cost: float
+    target: Any
+    prediction: Any
+    probability: float | None = None
+
+
+class Evaluation(Record):
+    """What a model achieves on a dataset; `confusion_matrix` for classes only."""
+
+    model: str
+    dataset: str
+    first_row: int = 0
+    rows: int
+    metrics: dict[str, Any]
+    confusion_matrix: Confusion | None = None
+    costliest: tuple[CostlyRow, ...] = ()
 
 
 class Guess(Record):

@@ -44,8 +44,17 @@ class Transport:
         )
         return self.send(request, again=True)
 
-    def delete(self, path: str) -> None:
-        self.send(self.http.build_request("DELETE", path), again=True)
+    def delete(self, path: str, *, if_match: str | None = None) -> None:
+        self.change("DELETE", path, if_match=if_match)
+
+    def change(
+        self, method: str, path: str, body: Any = None, *, if_match: str | None = None, new: bool = False
+    ) -> httpx.Response:
+        """PUT, PATCH or DELETE: only what still has the ETag `if_match`, or only what is `new`. Repeated until it is
+        known to have arrived, unless there is such a condition: what arrived unnoticed would fail the second time."""
+        headers = _given({"If-Match": if_match, "If-None-Match": "*" if new else None})
+        request = self.http.build_request(method, path, json=body, headers=headers)
+        return self.send(request, again=not headers)
 
     def post(
         self,
@@ -55,11 +64,19 @@ class Transport:
         key: str | None = None,
         params: Mapping[str, Any] | None = None,
         again: bool = False,
+        timeout: float | None = None,
     ) -> httpx.Response:
         """POST JSON. With an idempotency `key` (or `again`, for what may safely happen twice) it is repeated
         until it is known to have arrived; the same key gets the same answer."""
         headers = {"Idempotency-Key": key} if key else {}
-        request = self.http.build_request("POST", path, json=body, params=_given(params or {}), headers=headers)
+        request = self.http.build_request(
+            "POST",
+            path,
+            json=body,
+            params=_given(params or {}),
+            headers=headers,
+            timeout=timeout or self.http.timeout,
+        )
         return self.send(request, again=again or key is not None)
 
     def send(self, request: httpx.Request, *, again: bool) -> httpx.Response:

@@ -36,8 +36,11 @@ def list_(terminal: Terminal, name: str | None, limit: int) -> None:
         terminal.document([record.to_json() for record in page.data])
     else:
         terminal.table(
-            ("id", "name", "version", "created (UTC)"),
-            ((item.id, item.name, item.version, f"{item.created_at:%Y-%m-%d %H:%M}") for item in page.data),
+            ("id", "name", "version", "aliases", "created (UTC)"),
+            (
+                (item.id, item.name, item.version, ", ".join(item.aliases), f"{item.created_at:%Y-%m-%d %H:%M}")
+                for item in page.data
+            ),
         )
 
 
@@ -46,13 +49,14 @@ def list_(terminal: Terminal, name: str | None, limit: int) -> None:
 @connected
 @pass_terminal
 def show(terminal: Terminal, model: str) -> None:
-    """Show a model and where it came from; MODEL is an id or a name."""
+    """Show a model and where it came from; MODEL is an id, a name, or name@version or name@alias."""
     record = terminal.client().models.get(model).record
     if terminal.json:
         terminal.document(record.to_json())
     else:
         facts = record.to_json()
-        terminal.facts({name: value for name, value in facts.items() if isinstance(value, str | int)})
+        facts["aliases"] = ", ".join(record.aliases)
+        terminal.facts({name: value for name, value in facts.items() if isinstance(value, str | int) and value != ""})
 
 
 @models.command()
@@ -93,7 +97,7 @@ def _short(value: float | None) -> str:
 @connected
 @pass_terminal
 def predict(terminal: Terminal, model: str, source: str, rows: str | None, top: int) -> None:
-    """Ask a model; MODEL is its id, its name, or the id of its job."""
+    """Ask a model; MODEL is its id, its name, name@version, name@alias, or the id of its job."""
     try:
         inputs = _cut(read(sys.stdin.read() if source == "-" else source), rows)
     except (ValueError, OSError) as error:
