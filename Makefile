@@ -88,7 +88,7 @@ lock: $(VENV)/dev.stamp  ## pin the requirements again (ARGS=--upgrade to take n
 	@$(BIN)/python requirements/lock.py $(ARGS)
 
 .PHONY: openapi
-openapi: $(VENV)/dev.stamp  ## write openapi/openapi.json from the application
+openapi: $(VENV)/dev.stamp  ## write openapi/*.json from the application
 	@$(BIN)/python openapi/export.py
 
 .PHONY: bench

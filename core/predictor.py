@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -51,6 +51,11 @@ class Predictor:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one raw input."""
         return self.network.input_shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The network's type, which is that of the outputs."""
+        return self._theta.dtype
 
     def predict(self, inputs: Array, mask: Array | None = None) -> Array:
         """Outputs (n, k) for raw inputs (n, *input_shape) of any real type, in the network's type.

@@ -104,6 +104,7 @@ async def set_alias(
     `If-None-Match: *` only if it is new. Answers the model, with the ETag of the alias."""
     look = _look(conditions, name, alias)
     model, record = await services.write(services.aliases.set, tenant, name, alias, target.version, look)
+    services.model_names.forget()
     headers = {"ETag": etag_of_view(AliasView.of(record)), "Content-Location": f"/v1/models/{model.id}"}
     return answer(ModelView.of(model), headers=headers)
 
@@ -119,6 +120,7 @@ async def remove_alias(
 ) -> Response:
     """The model that it pointed at stays. With `If-Match`, only while the alias is as its ETag says."""
     await services.write(services.aliases.remove, tenant, name, alias, _look(conditions, name, alias))
+    services.model_names.forget()
     return Response(status_code=204)
 
 

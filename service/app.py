@@ -8,6 +8,7 @@ from importlib.metadata import version
 from fastapi import Depends, FastAPI
 from fastapi.middleware import Middleware
 from prometheus_client import CollectorRegistry, Gauge
+from starlette.responses import JSONResponse, Response
 
 from service import (
     aliases,
@@ -18,6 +19,8 @@ from service import (
     events,
     gradient_check,
     health,
+    inference_metadata,
+    inference_v2,
     jobs,
     lifespan,
     models,
@@ -37,6 +40,7 @@ from store.settings import StoreSettings
 # The hot ones first: routes are tried in order.
 ROUTERS = (
     predictions,
+    inference_v2,
     jobs,
     bulk_cancel,
     events,
@@ -49,6 +53,7 @@ ROUTERS = (
     what_if,
     gradient_check,
     teaching,
+    inference_metadata,
     health,
 )
 
@@ -85,4 +90,9 @@ def create_app(settings: ServiceSettings | None = None, store: StoreSettings | N
     for part in ROUTERS:
         app.include_router(part.router)
     app.openapi = partial(openapi.document, app)  # type: ignore[method-assign]
+
+    @app.get("/openapi-v2.json", include_in_schema=False)
+    async def openapi_v2() -> Response:
+        return JSONResponse(openapi.document_v2(app))
+
     return app

@@ -14,6 +14,7 @@ from service.broadcast import Broadcast
 from service.group_commit import GroupCommit
 from service.lanes import Lane
 from service.loaded import Loaded
+from service.model_names import ModelNames
 from service.settings import ServiceSettings
 from service.uploads import Uploads
 from store.aliases import Aliases
@@ -58,6 +59,7 @@ class Services:
         self.doorbell = Doorbell(store.broker_url)
         self.broadcast = Broadcast(self.jobs, self.call, settings.heartbeat_s)
         self.predictors = Loaded(self.models, self.call, settings.loaded_models, Predictor.from_checkpoint)
+        self.model_names = ModelNames(self.models, self.call)
         self.subjects = Loaded(self.models, self.call, settings.loaded_models, Subject.from_checkpoint)
         folder = store.data.absolute() / "uploads" / f"{os.getpid()}-{secrets.token_hex(4)}"
         self.uploads = Uploads(folder, settings.max_uploads)

@@ -121,6 +121,7 @@ async def create_model(
     """The next version of its name. (A job that succeeds makes a model by itself.)"""
     checkpoint_id = checked_id("checkpoint", wanted.checkpoint)
     record = await services.write(services.models.add, tenant, checkpoint_id, wanted.name, wanted.notes)
+    services.model_names.forget()
     return answer(ModelView.of(record), 201, {"Location": f"/v1/models/{record.id}"})
 
 
@@ -161,6 +162,7 @@ async def delete_model(services: Opened, tenant: Tenant, model_id: ModelId, cond
     """Refused while an alias points at it. Its version is not given again."""
     await services.write(services.models.delete, tenant, model_id, _conditions(conditions))
     services.predictors.forget(tenant, model_id)
+    services.model_names.forget()
     services.subjects.forget(tenant, model_id)
     return Response(status_code=204)
 

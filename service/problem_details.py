@@ -51,17 +51,26 @@ class ProblemDetails(BaseModel):
     errors: list[ProblemError] | None = Field(None, description="Each thing that is wrong, for bad input.")
 
 
+def in_protocol(path: str) -> bool:
+    """Whether a path belongs to the Open Inference Protocol."""
+    return path == "/v2" or path.startswith("/v2/")
+
+
 def respond(request: Request, problem: Problem, detail: str, error: Exception | None = None) -> Response:
-    """The problem as a response."""
+    """The problem as a response, or the sentence alone where the Open Inference Protocol has its own form of errors."""
+    members = problem.members(error) if error is not None else {}
+    headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
+    if in_protocol(request.url.path):
+        places = [f"{place['pointer']}: {place['detail']}".removeprefix(": ") for place in members.get("errors", ())]
+        return Response(_bytes({"error": " ".join(places) or detail}), problem.status, headers, "application/json")
     body = {
         "type": problem.type,
         "title": problem.title,
         "status": problem.status,
         "detail": detail,
         "instance": request.url.path,
-        **(problem.members(error) if error is not None else {}),
+        **members,
     }
-    headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
     return Response(_bytes(body), problem.status, headers, MEDIA_TYPE)
 
 

@@ -71,6 +71,12 @@ class Models:
             raise NotFound("model", model_id)
         return with_aliases(connection, tenant, [row])[0]
 
+    def versions(self, tenant: str, name: str) -> list[int]:
+        """The versions of a name that there are, oldest first."""
+        query = select(model.c.version).where(model.c.tenant_id == tenant, model.c.name == name)
+        with self.database.reading() as connection:
+            return list(connection.execute(query.order_by(model.c.version)).scalars())
+
     def page(self, tenant: str, limit: int, cursor: str | None, name: str | None = None) -> Page[ModelRecord]:
         """A page of models, newest first."""
         query = select(model).where(model.c.tenant_id == tenant)

@@ -1,4 +1,4 @@
-"""The committed document equals the application, and says all that a client needs."""
+"""The committed documents equal the application, and say all that a client needs."""
 
 import importlib.util
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+from service import openapi
 from service.app import create_app
 from service.problems import PROBLEMS, documented
 from service.settings import ServiceSettings
@@ -16,9 +17,10 @@ ROOT = Path(__file__).parents[2]
 METHODS = {"get", "put", "post", "patch", "delete"}
 
 
-@pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    return create_app(ServiceSettings(), StoreSettings()).openapi()
+@pytest.fixture(scope="module", params=["openapi.json", "openapi-v2.json"])
+def document(request: pytest.FixtureRequest) -> dict[str, Any]:
+    app = create_app(ServiceSettings(), StoreSettings())
+    return openapi.document_v2(app) if request.param == "openapi-v2.json" else app.openapi()
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -30,13 +32,15 @@ def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_the_file_equals_the_application() -> None:
+def test_the_files_equal_the_application() -> None:
     export = importlib.util.spec_from_file_location("export", ROOT / "openapi" / "export.py")
     assert export is not None
     assert export.loader is not None
     module = importlib.util.module_from_spec(export)
     export.loader.exec_module(module)
-    assert module.FILE.read_text() == module.text(), "run `make openapi`"
+    assert set(module.FILES) == {path.name for path in module.HERE.glob("*.json")}
+    for name in module.FILES:
+        assert (module.HERE / name).read_text() == module.text(name), "run `make openapi`"
 
 
 def test_the_document_is_valid(document: dict[str, Any]) -> None:
@@ -51,9 +55,12 @@ def test_every_operation_tells_what_it_does_and_how_it_fails(document: dict[str,
         failures = {status: answer for status, answer in operation["responses"].items() if status[0] in "45"}
         assert failures, name
         for status, answer in failures.items():
-            assert set(answer["content"]) == {"application/problem+json"}, (name, status)
             assert answer["description"], (name, status)
-            assert answer["content"]["application/problem+json"]["example"]["status"] == int(status)
+            [(kind, content)] = answer["content"].items()
+            if "/v2" in name:
+                assert (kind, set(content["example"])) == ("application/json", {"error"}), (name, status)
+            else:
+                assert (kind, content["example"]["status"]) == ("application/problem+json", int(status))
         for kind, content in operation.get("requestBody", {}).get("content", {}).items():
             assert "schema" in content, name
             assert kind.startswith("multipart/") or content["examples"], name
@@ -75,7 +82,16 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     walk(document)
 
 
-def test_the_spec_of_a_job_is_described_whole(document: dict[str, Any]) -> None:
+def test_each_operation_stands_in_one_document() -> None:
+    app = create_app(ServiceSettings(), StoreSettings())
+    paths = {name: set(told["paths"]) for name, told in (("v1", app.openapi()), ("v2", openapi.document_v2(app)))}
+    assert {path.split("/")[1] for path in paths["v2"]} == {"v2"}
+    assert not any(path.startswith("/v2") for path in paths["v1"])
+    assert len(paths["v2"]) == 9
+
+
+def test_the_spec_of_a_job_is_described_whole() -> None:
+    document = create_app(ServiceSettings(), StoreSettings()).openapi()
     layers = document["components"]["schemas"]["NetworkSpec"]["properties"]["layers"]["items"]
     named = {ref["$ref"].rsplit("/", 1)[1] for ref in layers["oneOf"]}
     assert {"Dense", "Flatten", "Sigmoid", "ReLU", "Tanh", "Dropout"} <= named

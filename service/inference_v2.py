@@ -1,0 +1,180 @@
+"""Inference by the Open Inference Protocol v2. The routes are plain, as that of predictions, and for its reason."""
+
+import zlib
+from functools import partial
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from core.predictor import Predictor
+from core.spec import SpecError
+from service import tensors
+from service.answers import JSON
+from service.arrays import BatchTooLarge, InputsRefused
+from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType, stream
+from service.dependencies import BadHeader, opened, tenant
+from service.inference_answers import Rows, encode, wanted
+from service.inference_metadata import named_model
+from service.inference_schemas import INPUT, OUTPUT, InferRequest, InferResponse, OutputParameters
+from service.lifespan import Services
+from service.openapi import document_body, fails
+from service.predictions import AT_ONCE, LONG_BODY, PlainRoute
+from service.strict_json import MalformedJson, RefusedJson
+from service.tensors import Array
+from store.errors import NotFound
+
+BYTES = "application/octet-stream"
+HEADER = "Inference-Header-Content-Length"
+FEW_ROWS = 256  # the answer for more of them is written in a thread
+router = APIRouter(tags=["inference"], route_class=PlainRoute)
+
+
+def _in_path(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": description}
+
+
+_NAME = _in_path("model_name", "A model's name, or its id.")
+_VERSION = _in_path("model_version", "A number, or an alias such as `production`.")
+_LENGTH = {
+    "name": HEADER,
+    "in": "header",
+    "schema": {"type": "integer", "minimum": 0},
+    "description": "Bytes of JSON before the first tensor in binary; without it the whole body is JSON. With 0 the "
+    "body is rows of the model's only input in the datatype of its metadata, and the answer is in binary.",
+}
+_BODY = document_body(
+    InferRequest,
+    {
+        "rows": {"inputs": [{"name": INPUT, "shape": [1, 4], "datatype": "FP32", "data": [5.1, 3.5, 1.4, 0.2]}]},
+        "classes": {
+            "id": "42",
+            "inputs": [{"name": INPUT, "shape": [1, 4], "datatype": "FP32", "data": [[5.1, 3.5, 1.4, 0.2]]}],
+            "outputs": [{"name": OUTPUT, "parameters": {"classification": 2}}],
+        },
+    },
+)
+_BODY["requestBody"]["content"][BYTES] = {
+    "schema": {"type": "string", "format": "binary"},
+    "examples": {
+        "raw": {"summary": "One row of four FP32 after Inference-Header-Content-Length: 0", "value": "0" * 16}
+    },
+}
+_INFER: dict[str, Any] = {
+    "response_model": InferResponse,
+    "responses": {
+        200: {
+            "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}},
+            "headers": {HEADER: {"schema": {"type": "integer"}, "description": "Bytes of JSON before the tensor."}},
+        },
+        **fails(
+            BodyTooLarge, BodyTooSlow, WrongContentType, MalformedJson, RefusedJson, SpecError, BadHeader,
+            InputsRefused, BatchTooLarge, NotFound,
+        ),
+    },
+}  # fmt: skip
+
+
+@router.post(
+    "/v2/models/{model_name}/infer",
+    summary="Infer",
+    openapi_extra={"parameters": [_NAME, _LENGTH], **_BODY},
+    **_INFER,
+)
+async def infer(request: Request) -> Response:
+    """Predict with the newest version of a name. Raw values: the model carries its preprocessing. The Content-Type does
+    not matter; the body may come as gzip or deflate (Content-Encoding)."""
+    return await _infer(request, None)
+
+
+@router.post(
+    "/v2/models/{model_name}/versions/{model_version}/infer",
+    summary="Infer with a version",
+    openapi_extra={"parameters": [_NAME, _VERSION, _LENGTH], **_BODY},
+    **_INFER,
+)
+async def infer_with_version(request: Request) -> Response:
+    """Predict with one version of a name, by its number or an alias. Otherwise the same."""
+    return await _infer(request, request.path_params["model_version"])
+
+
+async def _infer(request: Request, version: str | None) -> Response:
+    services = opened(request)
+    owner = tenant(request)
+    named = await named_model(services, owner, request.path_params["model_name"], version)
+    predictor = await services.predictors.get(owner, named.id)
+    settings = services.settings
+    chunks = stream(request, "NUDGE_MAX_BODY_BYTES", settings.max_body_bytes, settings.body_timeout_s)
+    body = b"".join([chunk async for chunk in chunks])
+    if "content-encoding" in request.headers:
+        body = await services.compute(_unpacked, body, request.headers["content-encoding"], settings.max_body_bytes)
+    json_bytes = _json_bytes(request.headers.get(HEADER), len(body))
+    read = partial(_read, predictor, body, json_bytes, settings.max_predict_rows)
+    long = (len(body) if json_bytes is None else json_bytes) > LONG_BODY
+    asked, form, rows = await services.compute(read) if long else read()
+    outputs = await _forward(services, predictor, rows)
+    if len(outputs) <= FEW_ROWS:
+        content, head = encode(named, asked, form, predictor, outputs)
+    else:
+        content, head = await services.compute(encode, named, asked, form, predictor, outputs)
+    if head is None:
+        return Response(content, media_type=JSON)
+    return Response(content, headers={HEADER: str(head)}, media_type=BYTES)
+
+
+def _read(
+    predictor: Predictor, body: bytes, json_bytes: int | None, max_rows: int
+) -> tuple[InferRequest, OutputParameters, Rows]:
+    if json_bytes == 0 and not predictor.network.masked:
+        dtype = np.dtype(predictor.schema.input_dtype)
+        request, found = tensors.raw(body, dtype, predictor.input_shape, max_rows)
+    else:
+        request, found = tensors.parse(body, len(body) if json_bytes is None else json_bytes, max_rows)
+    return request, wanted(request, predictor), Rows.of(found, predictor)
+
+
+async def _forward(services: Services, predictor: Predictor, rows: Rows) -> Array:
+    """The outputs (n, k), all finite; raises InputsRefused for rows that the network cannot take."""
+    try:
+        if len(rows.inputs) * predictor.network.size <= AT_ONCE:
+            outputs = predictor.predict(rows.inputs, rows.mask)
+        else:
+            outputs = await services.compute(predictor.predict, rows.inputs, rows.mask)
+    except SpecError as error:
+        row = error.errors[0].pointer.rpartition("/")[2]
+        raise InputsRefused(rows.pointer, f"Row {row}: {error.errors[0].detail}") from None
+    if not (finite := np.isfinite(outputs)).all():
+        first = int(np.argwhere(~finite)[0][0])
+        detail = f"The numbers of row {first} are so large that the network's outputs are no longer finite."
+        raise InputsRefused(rows.pointer, detail)
+    return outputs
+
+
+def _json_bytes(declared: str | None, length: int) -> int | None:
+    """How much of the body is JSON; None where nobody says that something else is in it."""
+    if declared is None:
+        return None
+    if not (declared.isascii() and declared.isdigit() and len(declared) < 20 and int(declared) <= length):
+        detail = f"It must be the length of the JSON in bytes, at most that of the body, which is {length}."
+        raise BadHeader(HEADER, detail)
+    return int(declared)
+
+
+def _unpacked(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body without its Content-Encoding, at most `limit` bytes of it."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "deflate"):
+        raise WrongContentType(encoding, "the body as it is, or in one Content-Encoding, gzip or deflate")
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # it tells gzip and zlib apart by itself
+    try:
+        unpacked = unpacking.decompress(body, limit + 1)
+    except zlib.error:
+        raise MalformedJson(f"The body is not {encoding}, as its Content-Encoding says.") from None
+    if len(unpacked) > limit:
+        raise BodyTooLarge("NUDGE_MAX_BODY_BYTES", limit)
+    if not unpacking.eof or unpacking.unused_data:
+        raise MalformedJson(f"The body is not one whole {encoding} stream.")
+    return unpacked
