@@ -10,6 +10,7 @@ PEERS := $(VENV)/peers
 TORCH := torch==2.13.0
 PORT ?= 8080
 DATA ?= data
+JOBS ?= 3
 ARGS ?=
 
 # The environment is made without ensurepip, which Debian's bare Python lacks; pip installs uv, uv the rest.
@@ -65,9 +66,10 @@ demo: $(VENV)/default.stamp  ## start everything, train on handwritten digits, s
 up: $(VENV)/default.stamp  ## start everything and stay up: make up PORT=8123 DATA=some/dir
 	@exec $(BIN)/nudged up --port "$(PORT)" --data "$(DATA)" $(ARGS)
 
+# More processes than a small machine has processors, since the longest tests mostly wait. A file stays in one of them.
 .PHONY: test
-test: $(VENV)/dev.stamp  ## pass every test: make test ARGS="tests/core -k dense"
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev.stamp  ## pass every test: make test ARGS="tests/core -k dense", JOBS=0 for one process
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: $(VENV)/dev.stamp  ## ruff, mypy, import-linter, locks up to date, openapi in step

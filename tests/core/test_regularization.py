@@ -53,7 +53,7 @@ def is_weight(network=NETWORK):
         ({"nielsen_lambda": 5.0}, lambda w: 5 / (2 * 50) * (w**2).sum()),
         ({"l1": 0.3, "l2": 0.2, "nielsen_lambda": 2.0}, lambda w: 0.3 * np.abs(w).sum() + (0.1 + 0.02) * (w**2).sum()),
     ],
-    ids=str,
+    ids=["l1", "l2", "nielsen_lambda", "all of them"],
 )
 def test_a_penalty_adds_its_derivative_to_the_gradient_of_weights_alone(regularization, penalty, dtype):
     theta, g = vectors(dtype)

@@ -24,7 +24,7 @@ from store.models import Models
 from store.records import JobRecord
 from tests.crash.nursery import Nursery
 from tests.infrastructure.process import free_port
-from tests.infrastructure.processes import eventually
+from tests.infrastructure.processes import PATIENCE, eventually
 from tests.service.house import TENANT, clean_environment
 
 IMPATIENT = {
@@ -51,7 +51,7 @@ class Fleet:
         self.environment = clean_environment() | IMPATIENT
         self.environment |= {"NUDGE_DATA": str(folder), "DATABASE_URL": database_url, "BROKER_URL": broker_url}
         self.environment |= {"NUDGE_CRASH_POINTS": str(self.points)}
-        self.http = httpx.Client(timeout=30, trust_env=False)
+        self.http = httpx.Client(timeout=PATIENCE * 30, trust_env=False)
         self.nursery = Nursery(self.environment)
         self.urls: list[str] = []
         self.alive: dict[int, tuple[str, str, dict[str, str]]] = {}  # module, name and own environment by process
@@ -88,7 +88,7 @@ class Fleet:
 
     def ask(self, method: str, path: str, **content: Any) -> httpx.Response:
         """The answer of whichever server gives one: a client whose connection breaks sends again."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE * 60
         for url in itertools.cycle(self.urls):
             try:
                 return self.http.request(method, url + path, **content)
@@ -118,7 +118,7 @@ class Fleet:
         return str(first.json()["id"])
 
     def wait(self, job: str, until: Callable[[JobRecord], bool]) -> JobRecord:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE * 60
         while not until(record := self.jobs.get(TENANT, job)):
             assert time.monotonic() < deadline, f"{record}\n{self.jobs.events(TENANT, job)}\n{self.last_words()}"
             time.sleep(0.02)

@@ -6,28 +6,26 @@ from pathlib import Path
 
 import httpx
 
-from tests.faults.conftest import STEADY
+from tests.faults.conftest import HASTY, STEADY
 from tests.infrastructure.faults import Faults
 from tests.infrastructure.processes import eventually
 from tests.service.house import running
 from tests.worker.conftest import Plant
 
 HOUR = 3600
-# Half a hundred renewals: a machine that is busy elsewhere for seconds loses nothing.
-WATCHFUL = {"NUDGE_LEASE_S": "5", "NUDGE_RENEW_S": "0.1", "NUDGE_RESCUE_S": "0.2"}
 
 
 def test_clocks_that_jump_and_disagree(plant: Plant, faults: Faults, faults_library: Path, tmp_path: Path) -> None:
     elsewhere = Faults(faults_library, tmp_path / "elsewhere")
     with (
         running(plant.folder, plant.database_url, **faults.environment) as house,
-        plant.worker(**WATCHFUL, **faults.environment) as owner,
+        plant.worker(**HASTY, **faults.environment) as owner,
         ThreadPoolExecutor(1) as aside,
     ):
         job = plant.submit(**STEADY | {"epochs": 100_000}, limits={"attempts": 1, "runtime_s": 600})
         plant.wait(job, lambda found: found.checkpoint_id is not None)
         stream = aside.submit(httpx.get, f"{house.url}/v1/jobs/{job}/events", timeout=300)
-        with plant.worker(**WATCHFUL, **elsewhere.environment):  # the one that would take it
+        with plant.worker(**HASTY, **elsewhere.environment):  # the one that would take it
             for shift in (HOUR, -HOUR, 0):
                 faults.shift_clock(shift)
                 elsewhere.shift_clock(-shift)

@@ -30,7 +30,7 @@ class ServerProcess:
         user: int | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         death_signal: signal.Signals = signal.SIGKILL,
-        start_s: float = 60.0,
+        start_s: float = 180.0,
         stop_s: float = 30.0,
     ) -> None:
         self.command = [str(part) for part in command]

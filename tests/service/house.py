@@ -47,7 +47,6 @@ class House:
             environment=clean_environment()
             | {"NUDGE_DATA": str(folder), "DATABASE_URL": self.database_url, "NUDGE_PORT": str(self.port)}
             | environment,
-            start_s=60,
         )
         self.http = httpx.Client(base_url=self.url, timeout=60)
 

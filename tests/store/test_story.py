@@ -1,12 +1,13 @@
 """Every event says in a sentence what happened, in the words of what really did."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 
-from store import tables
+from store import clock, tables
 from store.lifecycle import EVENTS, NOTICES, TRANSITIONS
 from store.reports import Progress
 from store.rescue import Watch
@@ -20,9 +21,17 @@ def story(store: Store, job_id: str) -> list[str]:
     return [tell(event.type, event.data) for event in events if event.type not in ("epoch", "checkpoint")]
 
 
+@pytest.fixture(autouse=True)
+def still() -> Iterator[None]:
+    """The clock stands still, so that only what a test says takes time."""
+    moment = datetime.now(UTC)
+    with clock.read_from(lambda: moment):
+        yield
+
+
 def age(store: Store, job_id: str, seconds: float) -> None:
     """Let a job have waited for so long."""
-    moment = datetime.now(UTC) - timedelta(seconds=seconds)
+    moment = clock.now() - timedelta(seconds=seconds)
     event, last = tables.event, store.jobs.get(TENANT, job_id).last_event
     with store.database.transaction() as connection:
         connection.execute(

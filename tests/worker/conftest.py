@@ -30,7 +30,7 @@ from store.migrate import migrate
 from store.models import Models
 from store.queue import Doorbell
 from store.records import JobRecord
-from tests.infrastructure.processes import eventually
+from tests.infrastructure.processes import PATIENCE, eventually
 
 TENANT = "default"
 # Seconds, in which a test can interfere: each example is a step of its own, through layers of some width.
@@ -98,8 +98,8 @@ class Plant:
     def job(self, job_id: str) -> JobRecord:
         return self.jobs.get(TENANT, job_id)
 
-    def wait(self, job_id: str, until: Callable[[JobRecord], bool], timeout_s: float = 90.0) -> JobRecord:
-        deadline = time.monotonic() + timeout_s
+    def wait(self, job_id: str, until: Callable[[JobRecord], bool]) -> JobRecord:
+        deadline = time.monotonic() + PATIENCE * 90
         while not until(job := self.job(job_id)):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{job}\n{self.events(job_id)}\n{self.logs()}")
@@ -168,7 +168,7 @@ class Plant:
         return [trainer for parent in worker.children() for trainer in parent.children()]
 
     def wait_trainer(self, worker: psutil.Process) -> psutil.Process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE * 60
         while not (found := self.trainers(worker)):
             if time.monotonic() > deadline:
                 raise TimeoutError(self.logs())
