@@ -67,7 +67,9 @@ up: $(VENV)/default.stamp  ## start everything and stay up: make up PORT=8123 DA
 	@exec $(BIN)/nudged up --port "$(PORT)" --data "$(DATA)" $(ARGS)
 
 # More processes than a small machine has processors, since the longest tests mostly wait. A file stays in one of them.
+# What they start again and again is compiled once, whatever the environment says.
 .PHONY: test
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/dev.stamp  ## pass every test: make test ARGS="tests/core -k dense", JOBS=0 for one process
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -32,7 +32,7 @@ from store.blobs import Blobs
 from store.claims import Claims
 from store.database import Database
 from store.jobs import Jobs
-from store.reports import EpochReport, Progress
+from store.progress import EpochReport, Progress
 
 console = Console(stderr=True)
 CORES = sorted(os.sched_getaffinity(0))

@@ -24,8 +24,9 @@ from store.line import ORDER, WAITS
 from store.model_versions import insert_model
 from store.moves import move, notice
 from store.plain import plain, plain_values
+from store.progress import EpochReport, Progress
 from store.records import CheckpointRecord, JobRecord, job_record
-from store.reports import EpochReport, Progress, Report, write_report
+from store.reports import Report, moved_on, write_report
 
 job, checkpoint = tables.job, tables.checkpoint
 
@@ -135,7 +136,7 @@ class Claims:
         """
         values = _sign_of_life(claim)
         if progress is not None:
-            values |= progress.changes()
+            values |= moved_on(progress)
         statement = update(job).where(claim.fence).values(values)
         with self.database.transaction("renew") as connection:
             row = connection.execute(statement.returning(job.c.cancel_requested, job.c.pause_requested)).one_or_none()

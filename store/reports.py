@@ -13,31 +13,9 @@ from store import tables
 from store.checkpoints import NewCheckpoint, add_checkpoints, forget_old_checkpoints
 from store.moves import record_events
 from store.plain import plain
+from store.progress import EpochReport, Progress
 
 job, metric = tables.job, tables.metric
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far training came: `fraction` of the whole job, speed in examples a second."""
-
-    fraction: float
-    examples_per_s: float | None
-    eta_s: float | None
-
-    def changes(self) -> dict[str, Any]:
-        """What it changes in the job's row. A job that was taken over does epochs again; its fraction never falls."""
-        fraction = case((job.c.fraction < self.fraction, self.fraction), else_=job.c.fraction)
-        return {"fraction": fraction, "examples_per_s": self.examples_per_s, "eta_s": self.eta_s}
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """A finished epoch, 1-based, with its metrics, and what the doctor found behind it, as JSON values."""
-
-    epoch: int
-    metrics: dict[str, Any]
-    findings: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +26,12 @@ class Report:
     checkpoints: Sequence[NewCheckpoint]
     progress: Progress
     fingerprint: Fingerprint | None
+
+
+def moved_on(progress: Progress) -> dict[str, Any]:
+    """What progress changes in the job's row. A job that was taken over does epochs again; its fraction never falls."""
+    fraction = case((job.c.fraction < progress.fraction, progress.fraction), else_=job.c.fraction)
+    return {"fraction": fraction, "examples_per_s": progress.examples_per_s, "eta_s": progress.eta_s}
 
 
 def write_report(
@@ -80,7 +64,7 @@ def write_report(
         )
         for new in told
     ]
-    values |= {**report.progress.changes(), "last_event": row.last_event + len(events), **exactness}
+    values |= {**moved_on(report.progress), "last_event": row.last_event + len(events), **exactness}
     if fresh:
         values |= {"epoch": fresh[-1].epoch, "metrics": fresh[-1].metrics}
     if told:

@@ -51,13 +51,13 @@ def postgres_server(server_folder: Path) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_database(postgres_server: PostgresServer) -> Iterator[Callable[[], str]]:
-    """Each call makes a fresh, empty database and answers its SQLAlchemy URL."""
+def postgres_database(postgres_server: PostgresServer) -> Iterator[Callable[..., str]]:
+    """Each call makes a database, empty or a copy of `template`, and answers its SQLAlchemy URL."""
     names: list[str] = []
 
-    def create() -> str:
+    def create(template: str = "template1") -> str:
         names.append(f"test_{next(_NUMBERS)}")
-        return postgres_server.create(names[-1])
+        return postgres_server.create(names[-1], template)
 
     yield create
     for name in names:
@@ -65,7 +65,7 @@ def postgres_database(postgres_server: PostgresServer) -> Iterator[Callable[[], 
 
 
 @pytest.fixture
-def postgres_url(postgres_database: Callable[[], str]) -> str:
+def postgres_url(postgres_database: Callable[..., str]) -> str:
     """The SQLAlchemy URL of a fresh, empty PostgreSQL database."""
     return postgres_database()
 

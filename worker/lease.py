@@ -13,7 +13,7 @@ from typing import Self
 
 from store.claims import Claim, Claims, Orders
 from store.errors import StaleAttempt, Unavailable
-from store.reports import Progress
+from store.progress import Progress
 from worker.settings import WorkerSettings
 
 STOP_PATIENCE_S = 8.0  # a trainer that is asked to stop gets so long to bring its checkpoint

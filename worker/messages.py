@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.fingerprint import Fingerprint
 from core.metrics import Measured
-from store.reports import EpochReport, Progress
+from store.progress import EpochReport, Progress
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from core.spec import SpecError
 from core.training import Chunk, Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
 from store.crash_points import reach
-from store.reports import EpochReport, Progress
+from store.progress import EpochReport, Progress
 from worker import giving_way
 from worker.checkup import Checkup
 from worker.messages import STOP, Broken, Finished, Kept, Message, Reported, Stepped, Stopped

@@ -37,7 +37,8 @@ FORMULAS = [
     (SiLU(), lambda x: x * logistic(x), lambda x: logistic(x) * (1 + x * (1 - logistic(x)))),
     (Softplus(), lambda x: math.log1p(math.exp(x)), logistic),
 ]
-over_formulas = pytest.mark.parametrize(("layer", "value", "slope"), FORMULAS, ids=[str(layer) for layer, *_ in FORMULAS])
+NAMES = [str(layer) for layer, *_ in FORMULAS]
+over_formulas = pytest.mark.parametrize(("layer", "value", "slope"), FORMULAS, ids=NAMES)
 
 
 def forward_and_backward(layer, x):

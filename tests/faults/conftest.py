@@ -24,8 +24,8 @@ STEADY = {
     "optimizer": {"type": "sgd", "learning_rate": 0.01},
     "checkpoints": {"every_epochs": 1, "keep": 2},
 }
-# A store that is away for longer than this is given up on. Half a hundred renewals: a machine that is busy elsewhere for
-# seconds loses nothing.
+# A store that is away for longer than this is given up on. Half a hundred renewals: a machine that is busy elsewhere
+# for seconds loses nothing.
 HASTY = {"NUDGE_LEASE_S": "5", "NUDGE_RENEW_S": "0.1", "NUDGE_RESCUE_S": "0.2"}
 
 

@@ -18,7 +18,7 @@ from store.datasets import Datasets
 from store.jobs import Jobs
 from store.migrate import migrate
 from store.models import Models
-from store.reports import EpochReport, Progress
+from store.progress import EpochReport, Progress
 from tests.infrastructure.process import ServerProcess, free_port
 
 TENANT = "default"

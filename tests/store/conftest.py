@@ -1,5 +1,6 @@
 """A migrated store on SQLite and on PostgreSQL, with a small dataset in it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from store.datasets import DatasetRecord, Datasets
 from store.jobs import Jobs
 from store.migrate import migrate
 from store.models import Models
-from store.reports import EpochReport, Progress
+from store.progress import EpochReport, Progress
+from tests.infrastructure.postgres import PostgresServer
 
 TENANT = "default"
 ESTIMATE = Estimate(parameters=2, flops_per_epoch=10, memory_bytes=1000)
@@ -82,10 +84,35 @@ class Store:
         return [event.type for event in events]
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(database_url)
-    migrate(opened)
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with nothing but its tables, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "nudge.sqlite"
+    _migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: PostgresServer) -> str:
+    """The name of such a database on PostgreSQL."""
+    _migrate(postgres_server.create("migrated"))
+    return "migrated"
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    migrate(database)
+    database.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path)}"
+    else:
+        template = request.getfixturevalue("migrated_template")
+        url = request.getfixturevalue("postgres_database")(template)
+    opened = Database(url)
     yield opened
     opened.dispose()
 

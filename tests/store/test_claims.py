@@ -7,7 +7,7 @@ import pytest
 
 from store.errors import StaleAttempt
 from store.moves import record_events
-from store.reports import EpochReport, Progress
+from store.progress import EpochReport, Progress
 from store.rescue import Watch
 from tests.store.conftest import TENANT, Store
 

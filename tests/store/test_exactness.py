@@ -6,8 +6,8 @@ from sqlalchemy import update
 
 from core.receipt import metrics_digest
 from store import tables
+from store.progress import EpochReport, Progress
 from store.receipts import read_receipt
-from store.reports import EpochReport, Progress
 from tests.store.conftest import TENANT, Store
 
 HERE = {"nudge": "1", "kernels": "x86-64-v3 1", "blas": "openblas Haswell", "threads": 1}

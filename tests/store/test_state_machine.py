@@ -25,7 +25,7 @@ from store import clock
 from store.database import Database
 from store.errors import IllegalMove, KeyReused, NotFound, StaleAttempt, StoreError
 from store.lifecycle import OVER
-from store.reports import EpochReport, Progress
+from store.progress import EpochReport, Progress
 from store.rescue import Watch
 from store.submissions import Idempotency
 from tests.store.actors import Hold, Looks

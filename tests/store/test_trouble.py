@@ -14,7 +14,7 @@ from store.database import Database
 from store.datasets import Datasets
 from store.errors import Unavailable
 from store.plain import LONGEST, plain
-from store.reports import EpochReport, Progress
+from store.progress import EpochReport, Progress
 from tests.store.conftest import TENANT, Store
 
 
