@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpx
 import psutil
 from sqlalchemy import select
 
@@ -24,7 +23,7 @@ from store.errors import Unavailable
 from store.lifecycle import Status
 from store.migrate import migrate
 from tests.infrastructure.postgres import PostgresServer
-from tests.infrastructure.process import ServerProcess, free_port
+from tests.infrastructure.process import ServerProcess, answers, free_port
 from tests.infrastructure.valkey import ValkeyServer
 
 LEASE_S = 3.0
@@ -147,14 +146,11 @@ class House:
             **self._settings,
         }
         log = self.folder / (f"{module}-{number}.log" if module == "worker" else f"{module}.log")
-        ready = self._answers if module == "service" else lambda: log.exists() and b"worker.ready" in log.read_bytes()
-        return ServerProcess([sys.executable, "-m", module], log, ready=ready, environment=environment, start_s=120)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
+        ready = {
+            "service": lambda: answers(f"{self.url}/readyz"),
+            "worker": lambda: log.exists() and b"worker.ready" in log.read_bytes(),
+        }[module]
+        return ServerProcess([sys.executable, "-m", module], log, ready=ready, environment=environment)
 
     def _remains(self) -> Iterator[psutil.Process]:
         """What still runs of it: workers' children whose worker was killed alone."""

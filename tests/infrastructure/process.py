@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import httpx
+
 from standalone.lifeline import dies_with_parent
 
 
@@ -114,6 +116,14 @@ class ServerProcess:
 
     def last_words(self, characters: int = 4000) -> str:
         return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""
+
+
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 200. It is asked again and again, so no certificates are loaded for it."""
+    try:
+        return httpx.get(url, timeout=20, trust_env=False, verify=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def free_port() -> int:

@@ -19,7 +19,7 @@ from store.jobs import Jobs
 from store.migrate import migrate
 from store.models import Models
 from store.progress import EpochReport, Progress
-from tests.infrastructure.process import ServerProcess, free_port
+from tests.infrastructure.process import ServerProcess, answers, free_port
 
 TENANT = "default"
 NETWORK = {"layers": [{"type": "dense", "units": 4}, {"type": "tanh"}, {"type": "dense", "units": 2}]}
@@ -43,18 +43,12 @@ class House:
         self.server = ServerProcess(
             [sys.executable, "-m", "service"],
             folder / "server.log",
-            ready=self._ready,
+            ready=lambda: answers(f"{self.url}/livez"),
             environment=clean_environment()
             | {"NUDGE_DATA": str(folder), "DATABASE_URL": self.database_url, "NUDGE_PORT": str(self.port)}
             | environment,
         )
         self.http = httpx.Client(base_url=self.url, timeout=60)
-
-    def _ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/livez", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
 
     def spec(self, dataset: str, **changes: Any) -> dict[str, Any]:
         return {

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from store import clock, tables
 from store.lifecycle import EVENTS, NOTICES, TRANSITIONS
-from store.reports import Progress
+from store.progress import Progress
 from store.rescue import Watch
 from store.story import SENTENCES, tell
 from tests.store.conftest import TENANT, Store

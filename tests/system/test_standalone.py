@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
 from standalone.data_lock import owner
 from standalone.system import System
 from tests.infrastructure.journey import X, Y, connect, journey, submit, upload, wait
-from tests.infrastructure.process import free_port
+from tests.infrastructure.process import answers, free_port
 from tests.infrastructure.processes import all_gone, eventually, lives, tree
 
 UP = [sys.executable, "-m", "standalone", "up"]
@@ -45,13 +44,6 @@ def part(system: System, word: str) -> psutil.Process:
     return found
 
 
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", timeout=20.0, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
 def test_from_a_dataset_to_a_prediction(system: System) -> None:
     with connect(system.url) as client:
         journey(client)
@@ -66,7 +58,7 @@ def test_a_part_that_dies_is_started_again(system: System, word: str) -> None:
     before.kill()
     eventually(lambda: not lives(before), 30, "it died")
     eventually(lambda: _runs_anew(system, word, before), 30, "it was started again")
-    eventually(lambda: answers(system.url), 90, "the server answers")
+    eventually(lambda: answers(f"{system.url}/readyz"), 90, "the server answers")
     with connect(system.url) as client:
         journey(client)
 
@@ -97,7 +89,7 @@ def test_two_side_by_side_do_not_disturb_each_other(system: System, folder: Path
         assert second.get(f"/v1/datasets/{mine}").status_code == 404
         assert first.get(f"/v1/datasets/{theirs}").status_code == 404
         journey(second)
-    assert answers(system.url)
+    assert answers(f"{system.url}/readyz")
 
 
 def test_a_second_one_on_the_same_data_is_told_who_has_it(system: System) -> None:
@@ -106,7 +98,7 @@ def test_a_second_one_on_the_same_data_is_told_who_has_it(system: System) -> Non
     )
     assert second.returncode == 1
     assert f"process {system.pid} at {system.url}" in second.stderr
-    assert answers(system.url)
+    assert answers(f"{system.url}/readyz")
 
 
 def test_a_port_that_is_taken_is_an_error_with_a_way_out(system: System, folder: Path) -> None:
@@ -133,7 +125,7 @@ def test_a_request_under_way_is_answered_and_a_second_signal_is_harmless(folder:
             assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"  # the server has begun to read
             connection.sendall(body[:100])
             psutil.Process(system.pid).send_signal(signal.SIGTERM)
-            eventually(lambda: not answers(system.url), 30, "the server takes no new requests")
+            eventually(lambda: not answers(f"{system.url}/readyz"), 30, "the server takes no new requests")
             psutil.Process(system.pid).send_signal(signal.SIGTERM)
             assert lives(part(system, "worker"))  # the server stops first, and nothing is restarted
             connection.sendall(body[100:])

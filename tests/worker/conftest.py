@@ -249,6 +249,14 @@ def plant(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Plant]
 
 
 @pytest.fixture
+def postgres_plant(postgres_url: str, broker_url: str, tmp_path: Path) -> Iterator[Plant]:
+    """For what tests/crash and tests/faults show with workers on SQLite as well."""
+    opened = Plant(postgres_url, broker_url, tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def lone_plant(tmp_path: Path) -> Iterator[Plant]:
     """A plant on SQLite without any broker."""
     opened = Plant(f"sqlite:///{tmp_path / 'nudge.db'}", "", tmp_path)

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -23,13 +23,6 @@ SHORT = LONG | {"epochs": 200}  # long enough to be stopped, which comes soon
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """What the `SHORT` job comes to when nothing disturbs it."""
     return undisturbed(tmp_path_factory.mktemp("calm"), SHORT)
-
-
-@pytest.fixture
-def postgres_plant(postgres_url: str, broker_url: str, tmp_path: Path) -> Iterator[Plant]:
-    opened = Plant(postgres_url, broker_url, tmp_path)
-    yield opened
-    opened.close()
 
 
 def _train(plant: Plant) -> str:

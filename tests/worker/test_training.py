@@ -61,7 +61,8 @@ def test_the_queue_is_worked_off_in_order_of_priority(plant: Plant) -> None:
     assert sorted(started, key=lambda priority: started[priority] or 0, reverse=False) == [5, 0, -5]
 
 
-def test_a_killed_trainer_costs_nothing_but_time(plant: Plant, calm: Outcome) -> None:
+def test_a_killed_trainer_costs_nothing_but_time(postgres_plant: Plant, calm: Outcome) -> None:
+    plant = postgres_plant
     with plant.worker() as worker:
         hit = plant.submit(**LONG)
         plant.wait(hit, lambda job: job.epoch >= 1)
@@ -105,7 +106,8 @@ def test_an_owner_that_was_frozen_past_its_lease_writes_nothing(plant: Plant) ->
     assert len(plant.metrics(hit)) == LONG["epochs"]
 
 
-def test_sigterm_releases_the_job_with_its_checkpoint(plant: Plant, calm: Outcome) -> None:
+def test_sigterm_releases_the_job_with_its_checkpoint(postgres_plant: Plant, calm: Outcome) -> None:
+    plant = postgres_plant
     with plant.worker() as worker:
         hit = plant.submit(**LONG)
         plant.wait(hit, lambda job: job.epoch >= 1)
@@ -122,7 +124,8 @@ def test_sigterm_releases_the_job_with_its_checkpoint(plant: Plant, calm: Outcom
     assert plant.metrics(hit) == calm.metrics
 
 
-def test_cancel_stops_a_running_job_soon(plant: Plant) -> None:
+def test_cancel_stops_a_running_job_soon(postgres_plant: Plant) -> None:
+    plant = postgres_plant
     with plant.worker() as worker:
         hit = plant.submit(epochs=100_000)
         plant.wait(hit, lambda job: job.epoch >= 1)
@@ -133,7 +136,8 @@ def test_cancel_stops_a_running_job_soon(plant: Plant) -> None:
         eventually(lambda: plant.trainers(worker) == [], 30, "the trainers are gone")
 
 
-def test_pause_keeps_a_checkpoint_and_resume_goes_on_from_it(plant: Plant, calm: Outcome) -> None:
+def test_pause_keeps_a_checkpoint_and_resume_goes_on_from_it(postgres_plant: Plant, calm: Outcome) -> None:
+    plant = postgres_plant
     with plant.worker():
         hit = plant.submit(**LONG)
         plant.wait(hit, lambda job: job.epoch >= 1)
@@ -160,7 +164,8 @@ def test_a_run_that_stops_early_says_why(plant: Plant) -> None:
     assert tell(last.type, last.data).startswith(told)
 
 
-def test_a_diverging_run_fails_and_names_the_epoch(plant: Plant) -> None:
+def test_a_diverging_run_fails_and_names_the_epoch(postgres_plant: Plant) -> None:
+    plant = postgres_plant
     with plant.worker():
         hit = plant.submit(
             network={"layers": [{"type": "dense", "units": 2}]},
@@ -207,7 +212,8 @@ def test_the_time_of_every_attempt_counts(plant: Plant) -> None:
     assert job.runtime_s > 3
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(plant: Plant, calm: Outcome) -> None:
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(postgres_plant: Plant, calm: Outcome) -> None:
+    plant = postgres_plant
     with plant.worker() as worker:
         hit = plant.submit(**LONG)
         plant.wait(hit, lambda job: job.epoch >= 3)
