@@ -8,6 +8,7 @@ import click
 from client.client import DEFAULT_URL
 from client.commands.datasets import datasets
 from client.commands.evaluation import evaluate
+from client.commands.explain import explain
 from client.commands.gradient_check import gradient_check
 from client.commands.jobs import jobs
 from client.commands.models import models, predict
@@ -54,7 +55,7 @@ def cli(terminal: Terminal, url: str | None, as_json: bool) -> None:
     terminal.json = as_json
 
 
-for command in (datasets, train, jobs, models, predict, what_if, gradient_check):
+for command in (datasets, train, jobs, models, predict, explain, what_if, gradient_check):
     cli.add_command(command)
 for command in (alias, aliases, delete, evaluate, notes, unalias):
     models.add_command(command)

@@ -5,6 +5,7 @@ from typing import Any
 
 from client.arrays import as_example, to_list
 from client.errors import NudgeError
+from client.explanations import Explanation
 from client.schemas import (
     Alias,
     Dataset,
@@ -64,6 +65,17 @@ class Model:
         answer = self._transport.change("PATCH", f"/v1/models/{self.id}", {"notes": notes})
         self.record = ModelRecord.model_validate_json(answer.content)
         return self
+
+    def explain(
+        self, *, top: int | None = None, layers: Sequence[int] | None = None, whole: bool | None = None, **example: Any
+    ) -> Explanation:
+        """What every layer wishes, and the three ways to get it, averaged where there are several rows. The example is
+        `input` and `target`, or `dataset` (by id) and `row` or `rows`. `top` is how many of the strongest are named;
+        `layers` tells only some, and `whole` whether nudges of weights come all."""
+        given = {"top": top, "layers": layers, "whole": whole}
+        body = as_example(example) | {name: value for name, value in given.items() if value is not None}
+        answer = self._transport.post(f"/v1/models/{self.id}/explain", body, again=True)
+        return Explanation.model_validate_json(answer.content)
 
     def what_if(
         self, layer: int, parameter: str, index: Sequence[int], delta: float, *, top: int | None = None, **example: Any

@@ -25,3 +25,18 @@ class TooMuchWork(Exception):
             f"Going through so many rows takes about {self.flops:.2g} floating-point operations; this server grants "
             f"one answer {self.limit:.2g} (NUDGE_MAX_EXPLAIN_FLOPS). Ask about fewer rows at a time."
         )
+
+
+@dataclass
+class AnswerTooLarge(Exception):
+    """The explanation holds more numbers than one answer may; `way_out` says how to ask for fewer."""
+
+    numbers: int
+    limit: int
+    way_out: str
+
+    def __str__(self) -> str:
+        return (
+            f"The answer would hold about {self.numbers:,} numbers; {self.limit:,} are sent at most "
+            f"(NUDGE_MAX_EXPLAIN_NUMBERS). {self.way_out}"
+        )

@@ -58,7 +58,13 @@ class Predictions(BaseModel):
     predictions: list[PredictionView] | None = Field(None, description="For models of classes.")
 
 
-_PATH = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string"}, "description": MODEL_NAMED}
+MODEL_PATH = {
+    "name": "model_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": MODEL_NAMED,
+}
 
 
 @router.post(
@@ -67,7 +73,7 @@ _PATH = {"name": "model_id", "in": "path", "required": True, "schema": {"type": 
     response_model=Predictions,
     responses=refuses(*JSON_BODY, SpecError, arrays.InputsRefused, arrays.BatchTooLarge, NotFound),
     openapi_extra={
-        "parameters": [_PATH],
+        "parameters": [MODEL_PATH],
         **document_body(
             arrays.PredictRequest,
             {

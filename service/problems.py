@@ -21,7 +21,7 @@ from service.dependencies import BadHeader, NoSuchModel, NotReady
 from service.evaluation_request import EvaluationTooLarge
 from service.guard import HostRefused, OriginRefused
 from service.lanes import Busy
-from service.limits import TooManyRows, TooMuchWork
+from service.limits import AnswerTooLarge, TooManyRows, TooMuchWork
 from service.parameters import BadParameter
 from service.preconditions import PreconditionFailed
 from service.problem_details import Members, Problem, respond
@@ -111,6 +111,13 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "That is too much work for one answer",
         "Going through so many rows would take more operations than one answer is granted.",
         lambda error: {"limit": "NUDGE_MAX_EXPLAIN_FLOPS", "limit_flops": error.limit},
+    ),
+    AnswerTooLarge: Problem(
+        413,
+        "answer-too-large",
+        "The answer would be too large",
+        "An explanation holds only so many numbers.",
+        lambda error: {"limit": "NUDGE_MAX_EXPLAIN_NUMBERS", "limit_numbers": error.limit},
     ),
     WrongContentType: Problem(
         415,

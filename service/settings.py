@@ -36,6 +36,7 @@ class ServiceSettings(BaseSettings):
     max_explain_flops: int = Field(
         200_000_000_000, ge=1, description="Most floating-point operations of one look at many rows."
     )
+    max_explain_numbers: int = Field(1_000_000, ge=1, description="Most numbers in one explanation.")
     max_evaluate_rows: int = Field(1_000_000, ge=1, description="Most rows of one evaluation.")
     max_evaluate_flops: int = Field(
         200_000_000_000, ge=1, description="Most floating-point operations of one evaluation."

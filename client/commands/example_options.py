@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from client.inputs import read
+from client.models import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -14,8 +15,16 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def example_options(command: Command) -> Command:
     """Give a command `--input`, `--target`, `--data` and `--row`; `chosen_example` reads them."""
     for option in (
-        click.option("--row", "rows", type=click.IntRange(0), multiple=True, help="Which row; may be repeated."),
-        click.option("--data", "dataset", metavar="DATASET", help="The id of the dataset that holds the example."),
+        click.option(
+            "--row",
+            "rows",
+            metavar="N|FROM:TO",
+            multiple=True,
+            help="A row of a dataset, from 0; several are averaged.",
+        ),
+        click.option(
+            "--data", "dataset", metavar="DATASET", help="Its id; default: the one that the model learned from."
+        ),
         click.option("--target", metavar="JSON", help="What would be right: a class, or the number or numbers."),
         click.option("--input", "source", metavar="FILE|JSON", help="One example's input: a file, or JSON itself."),
     ):
@@ -24,18 +33,36 @@ def example_options(command: Command) -> Command:
 
 
 def chosen_example(
-    source: str | None, target: str | None, dataset: str | None, rows: tuple[int, ...]
+    source: str | None, target: str | None, dataset: str | None, rows: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The fields of the request; raises click's errors for what is no example."""
-    if (source is None) == (dataset is None):
-        raise click.UsageError("Name the example: --input with --target, or --data with --row.")
-    if source is None:
-        if not rows or target is not None:
-            raise click.UsageError("Rows of a dataset are named with --row; they bring their targets.")
-        return {"dataset": dataset, "row": rows[0]} if len(rows) == 1 else {"dataset": dataset, "rows": [*rows]}
-    if target is None or rows:
-        raise click.UsageError("An --input needs its --target, and no --row.")
-    return {"input": _one(source), "target": _scalar(target)}
+    """The fields of the request, `dataset` None where none is named; raises click's errors for what is no example."""
+    if source is not None:
+        if target is None or rows or dataset is not None:
+            raise click.UsageError("An --input needs its --target, and neither --data nor --row.")
+        return {"input": _one(source), "target": _scalar(target)}
+    if target is not None:
+        raise click.UsageError("A --target belongs to an --input; rows of a dataset bring theirs.")
+    numbers = [number for row in rows for number in _span(row)]
+    if not numbers:
+        raise click.UsageError(
+            "Name the example: --row, with --data if it is another dataset, or --input with --target."
+        )
+    return {"dataset": dataset} | ({"row": numbers[0]} if len(numbers) == 1 else {"rows": numbers})
+
+
+def of_model(example: dict[str, Any], model: Model) -> dict[str, Any]:
+    """The same example; rows of no named dataset are those of the one that the model learned from."""
+    rows_of_its_own = "dataset" in example and example["dataset"] is None
+    return example | {"dataset": model.record.dataset} if rows_of_its_own else example
+
+
+def _span(rows: str) -> range:
+    start, colon, end = rows.partition(":")
+    if start.isdecimal() and (not colon or end.isdecimal()):
+        found = range(int(start), int(end) if colon else int(start) + 1)
+        if found:
+            return found
+    raise click.BadParameter(f"{rows!r} names no rows; write 7, or FROM:TO, such as 0:5.", param_hint="--row")
 
 
 def _one(source: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from client.commands.example_options import chosen_example, example_options
+from client.commands.example_options import chosen_example, example_options, of_model
 from client.schemas import Checked, Mark
 from client.terminal import FAILED, Terminal, connected, pass_terminal
 
@@ -29,7 +29,8 @@ def gradient_check(terminal: Terminal, /, model: str, gradients: Path | None, to
     Gives 1 where something is wrong.
     """
     chosen, own = chosen_example(**example), _own(gradients)
-    found = terminal.client().models.get(model).gradient_check(own, top=top, **chosen)
+    asked = terminal.client().models.get(model)
+    found = asked.gradient_check(own, top=top, **of_model(chosen, asked))
     right = found.right and all(mark.right for mark in found.marks)
     if terminal.json:
         terminal.document(found.to_json())

@@ -7,7 +7,7 @@ from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
-from client.commands.example_options import chosen_example, example_options
+from client.commands.example_options import chosen_example, example_options, of_model
 from client.schemas import LayerRipple, Path, WhatIf
 from client.terminal import Terminal, connected, pass_terminal
 
@@ -44,7 +44,8 @@ def what_if(
     except ValueError as error:
         raise click.BadParameter(f"{index!r} is no place; write FROM,TO, such as 3,1.", param_hint="--index") from error
     chosen = chosen_example(**example)
-    found = terminal.client().models.get(model).what_if(layer, parameter, place, delta, top=top, **chosen)
+    asked = terminal.client().models.get(model)
+    found = asked.what_if(layer, parameter, place, delta, top=top, **of_model(chosen, asked))
     if terminal.json:
         terminal.document(found.to_json())
         return

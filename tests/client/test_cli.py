@@ -84,6 +84,36 @@ def test_a_pair_of_files_trains_and_pictures_are_asked(run: Run) -> None:
     assert len(everything["outputs"]) == len(everything["predictions"]) == 1797
 
 
+def test_an_explanation_is_drawn(run: Run) -> None:
+    trained = run("train", IRIS, "--data", SAMPLES / "iris.csv", "--set", "epochs=2", "--name", "open", "--watch")
+    assert trained.returncode == 0, trained.stderr
+    drawn = run("explain", "open", "--row", "60")
+    assert drawn.returncode == 0, drawn.stderr
+    for says in ("cost ", "input  4", "dense", "wishes", "versicolor", "times more sensitive to", "raw units"):
+        assert says in drawn.stdout
+    assert "▲" in drawn.stdout
+    assert "the average of 10 rows" in run("explain", "open", "--row", "60:70").stdout
+    told = json.loads(run("explain", "open", "--row", "60", "--top", "2", "--layer", "0", "--json").stdout)
+    assert [layer["index"] for layer in told["layers"]] == [0]
+    assert len(told["sensitivity"]["ranking"]) == 2
+    [row] = json.loads(run("datasets", "rows", _dataset(run), "--offset", "60", "--limit", "1", "--json").stdout)
+    example = ("--input", json.dumps(row["x"]), "--target", row["y"], "--layer", "0", "--top", "2", "--json")
+    assert json.loads(run("explain", "open", *example).stdout) == told
+    assert run("explain", "open", "--row", "9999").returncode == 4
+    for words, says in (
+        ([], "Name the example"),
+        (["--row", "5:3"], "names no rows"),
+        (["--input", "[1, 2]"], "--target"),
+    ):
+        refused = run("explain", "open", *words)
+        assert refused.returncode == 2
+        assert says in refused.stderr
+
+
+def _dataset(run: Run) -> str:
+    return str(json.loads(run("models", "show", "open", "--json").stdout)["dataset"])
+
+
 def test_a_dry_run_says_what_it_would_cost(run: Run) -> None:
     done = run("train", IRIS, "--data", SAMPLES / "iris.csv", "--dry-run", "--json")
     assert json.loads(done.stdout)["parameters"] == 67

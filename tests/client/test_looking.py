@@ -48,7 +48,7 @@ def test_homework_is_marked(nudge: Client, flowers: Model, iris: Dataset, run: R
     assert model.gradient_check([{"layer": 0, "parameter": "bias", "values": right}], **rows).marks[0].right
     homework = tmp_path / "homework.json"
     homework.write_text(json.dumps([{"layer": 0, "parameter": "bias", "values": [3 * value for value in right]}]))
-    words = ["gradient-check", model.id, "--data", iris.id, "--row", 0, "--row", 60, "--row", 120]
+    words = ["gradient-check", model.id, "--row", 0, "--row", 60, "--row", 120]
     marked = run(*words, "--gradients", homework)
     assert marked.returncode == 1, marked.stderr
     assert "average: This is the sum over the rows" in marked.stdout
@@ -63,9 +63,11 @@ def test_homework_is_marked(nudge: Client, flowers: Model, iris: Dataset, run: R
 def test_an_example_that_is_none_is_wrong_usage(run: Run) -> None:
     for words, says in (
         ([], "--input with --target"),
-        (["--input", "[1]", "--data", "ds_1"], "--input with --target"),
+        (["--input", "[1]", "--data", "ds_1"], "needs its --target"),
+        (["--target", "1", "--row", "2"], "rows of a dataset bring theirs"),
+        (["--row", "5:3"], "names no rows"),
         (["--input", "[1]"], "needs its --target"),
-        (["--data", "ds_1"], "named with --row"),
+        (["--data", "ds_1"], "Name the example: --row"),
         (["--input", "[[1],[2]]", "--target", "1"], "give one"),
         (["--input", "[1", "--target", "1"], "JSON"),
     ):

@@ -223,8 +223,22 @@ def test_the_pictures_are_what_the_code_draws() -> None:
     assert shown == set(pictures)
 
 
+def test_the_explanation_is_drawn_of_what_it_says() -> None:
+    """Its numbers, which stand in words; the strokes between them may differ by a rounding elsewhere."""
+    found = importlib.util.spec_from_file_location("explanation", DOCS / "images" / "explanation.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    drawn, kept = (
+        re.findall("<text.*?</text>", text)
+        for text in (module.drawing(), (DOCS / "images" / "explanation.svg").read_text("utf-8"))
+    )
+    assert drawn == kept, "run docs/images/explanation.py"
+
+
 def test_links_lead_somewhere() -> None:
-    for page in ("architecture.md", *UNIONS):
+    for page in ("architecture.md", "explanations.md", *UNIONS):
         for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", (DOCS / page).read_text("utf-8")):
             target = DOCS / path if path else DOCS / page
             assert target.exists(), f"{page}: {path}"
