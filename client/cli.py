@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 import click
 
 from client.client import DEFAULT_URL
+from client.commands.batch_predict import batch_predict
 from client.commands.datasets import datasets
 from client.commands.evaluation import evaluate
 from client.commands.explain import explain
@@ -55,7 +56,7 @@ def cli(terminal: Terminal, url: str | None, as_json: bool) -> None:
     terminal.json = as_json
 
 
-for command in (datasets, train, jobs, models, predict, explain, what_if, gradient_check):
+for command in (datasets, train, jobs, models, predict, batch_predict, explain, what_if, gradient_check):
     cli.add_command(command)
 for command in (alias, aliases, delete, evaluate, notes, unalias):
     models.add_command(command)

@@ -20,6 +20,7 @@ STORY = (
     "queued",
     "started",
     "checkpoint_damaged",
+    "part_damaged",
     "cancel_requested",
     "pause_requested",
     "pause_withdrawn",
@@ -34,7 +35,7 @@ STORY = (
     "failed",
     "cancelled",
 )
-"""What tells a job's story: every type of event but epochs and checkpoints."""
+"""What tells a job's story: every type of event but epochs, checkpoints and parts of predictions."""
 
 BUSY = frozenset({429, 502, 503, 504})
 PATIENCE_S = 60.0

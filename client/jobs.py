@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from client.errors import JobError
@@ -15,7 +16,8 @@ LONG_POLL_S = 20
 
 
 class Job:
-    """One training job. `record` is how it stood when last asked; iterate over it to follow its events live.
+    """One job: a training, or predictions of a whole dataset. `record` is how it stood when last asked; iterate over it
+    to follow its events live.
 
     for event in job: ...              # every event, from the first on, until the job is over
     for epoch in job.epochs(): ...     # only the metrics of each epoch
@@ -95,6 +97,14 @@ class Job:
             raise JobError(f"{self.id} is {self.status} and has no such checkpoint ({which}).")
         return self._transport.get(f"/v1/checkpoints/{name}/content").content
 
+    def save_predictions(self, path: str | Path) -> Path:
+        """Write the file of a job of predictions, waiting for it if need be; what is written is held against its
+        digest. Raises NudgeError where the job has none."""
+        self.wait()
+        path = Path(path)
+        self._transport.download(f"/v1/jobs/{self.id}/predictions", path)
+        return path
+
     def receipt(self) -> dict[str, Any]:
         """What anyone needs to repeat the job, with the digests that the repetition must come to."""
         receipt: dict[str, Any] = self._transport.get(f"/v1/jobs/{self.id}/receipt").json()
@@ -162,6 +172,20 @@ class Jobs:
         answer = self._transport.post("/v1/jobs", body, key=idempotency_key or new_key())
         return Job(self._transport, JobRecord.model_validate_json(answer.content))
 
+    def predict(
+        self,
+        model: str,
+        dataset: str,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Any,
+    ) -> Job:
+        """Predict a whole dataset with the model of this id; see `Client.batch_predict`."""
+        body = {"dataset": dataset} | {name: value for name, value in fields.items() if value is not None}
+        path = f"/v1/models/{model}/batch-predictions"
+        answer = self._transport.post(path, body, key=idempotency_key or new_key())
+        return Job(self._transport, JobRecord.model_validate_json(answer.content))
+
     def estimate(self, spec: Spec | None = None, **fields: Any) -> Estimate:
         """What a job would cost, without starting it; raises what `submit` would."""
         body = complete(spec, fields)
@@ -178,11 +202,12 @@ class Jobs:
         *,
         status: str | None = None,
         name: str | None = None,
+        kind: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page[JobRecord]:
-        """Some of the jobs, newest first."""
-        answer = self._transport.get("/v1/jobs", status=status, name=name, limit=limit, cursor=cursor)
+        """Some of the jobs, newest first; `kind` is "train" or "predict"."""
+        answer = self._transport.get("/v1/jobs", status=status, name=name, kind=kind, limit=limit, cursor=cursor)
         return Page[JobRecord].model_validate_json(answer.content)
 
     def cancel_all(self, *, status: str | None = None, name: str | None = None) -> BulkCancel:

@@ -62,6 +62,8 @@ class Progress(Record):
 
     epoch: int
     epochs: int
+    rows_done: int | None = None  # of predictions
+    rows: int | None = None
     fraction: float
     examples_per_s: float | None = None
     eta_s: float | None = None
@@ -90,6 +92,7 @@ class JobRecord(Record):
     """A job as it stood when the server was asked."""
 
     id: str
+    kind: str = "train"  # or "predict"
     name: str
     status: str
     status_reason: str | None = None

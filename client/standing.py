@@ -10,7 +10,9 @@ from client.schemas import CheckpointRecord, JobRecord
 def facts(record: JobRecord, newest: CheckpointRecord | None, now: datetime) -> dict[str, Any]:
     """What is told of a job at the moment `now`, with its `newest` checkpoint where it has one; None is left out."""
     progress = record.progress
-    epochs = "epoch" if progress.epochs == 1 else "epochs"
+    done = f"{progress.epoch} of {progress.epochs} {'epoch' if progress.epochs == 1 else 'epochs'} finished"
+    if progress.rows is not None:
+        done = f"{progress.rows_done:,} of {progress.rows:,} rows predicted"
     return {
         "id": record.id,
         "name": record.name,
@@ -21,7 +23,7 @@ def facts(record: JobRecord, newest: CheckpointRecord | None, now: datetime) -> 
         "attempt": record.attempt,
         "priority": record.priority,
         "metrics": measured(record.metrics) if record.metrics else None,
-        "progress": f"{progress.fraction * 100:.0f} %, {progress.epoch} of {progress.epochs} {epochs} finished",
+        "progress": f"{progress.fraction * 100:.0f} %, {done}",
         "parameters": f"{record.estimate.parameters:,}",
         "dataset": record.spec.get("dataset"),
         "checkpoint": f"{newest.id}, {place(newest)}" if newest else record.checkpoint,

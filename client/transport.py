@@ -1,9 +1,11 @@
 """One way to the server: asks again where that is safe, and turns problems into errors."""
 
+import hashlib
 import random
 import time
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,6 +105,25 @@ class Transport:
                 pause = wanted if wanted is not None else _pause(attempt)
             time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+    def download(self, path: str, target: Path) -> None:
+        """Write what is at `path` into a file, which is there only when it is whole: its ETag is its SHA-256."""
+        digest, partial = hashlib.sha256(), target.with_name(f"{target.name}.part")
+        try:
+            with self.http.stream("GET", path, headers={"Accept": "*/*"}) as response, partial.open("wb") as file:
+                if not response.is_success:
+                    response.read()
+                    raise problem(response)
+                for chunk in response.iter_bytes():
+                    digest.update(chunk)
+                    file.write(chunk)
+            if response.headers.get("etag") != f'"sha256:{digest.hexdigest()}"':
+                raise NudgeError("What came is not what the server holds. Fetch it again.")
+            partial.replace(target)
+        except httpx.TransportError as error:
+            raise self.unreachable(error) from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     def unreachable(self, error: Exception) -> UnreachableError:
         if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):

@@ -24,6 +24,11 @@ def fingerprint(spec: TrainingSpec) -> Fingerprint:
     return {**machine(), "kernels": kernels, "threads": spec.threads}
 
 
+def numpy_alone() -> Fingerprint:
+    """Of this process where NumPy computes in one thread, as it does for predictions."""
+    return {**machine(), "kernels": None, "threads": 1}
+
+
 @cache
 def machine() -> Fingerprint:
     """The part that no spec changes. To look for it takes as long as some short jobs do."""

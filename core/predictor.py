@@ -33,7 +33,7 @@ class Predictor:
         self.network, self.schema = network, schema
         self._loss, self._preprocessing = loss, preprocessing
         self._theta, self._state = theta, state
-        self._rows = evaluation_rows(network, theta.dtype.name)
+        self.rows = evaluation_rows(network, theta.dtype.name)  # that are computed together
         self._mine = threading.local()  # each thread computes in a workspace of its own
 
     @classmethod
@@ -71,11 +71,11 @@ class Predictor:
         outputs = np.empty((len(inputs), *self.network.output_shape), self._theta.dtype)
         workspace, room = self._room()
         with np.errstate(all="ignore"):
-            for start in range(0, len(inputs), self._rows):
-                raw = inputs[start : start + self._rows]
-                of_batch = None if mask is None else mask[start : start + self._rows].astype(outputs.dtype)
+            for start in range(0, len(inputs), self.rows):
+                raw = inputs[start : start + self.rows]
+                of_batch = None if mask is None else mask[start : start + self.rows].astype(outputs.dtype)
                 x = self._preprocessing.apply(_real(raw), room[: len(raw)])
-                outputs[start : start + self._rows] = self._loss.outputs(workspace.forward(x, of_batch))
+                outputs[start : start + self.rows] = self._loss.outputs(workspace.forward(x, of_batch))
         return outputs
 
     def label(self, outputs: Array, top: int) -> list[Prediction]:
@@ -83,19 +83,23 @@ class Predictor:
         target = self.schema.target
         if not isinstance(target, ClassTarget):
             raise ValueError("Only a model of classes can name one.")
-        outputs = by_class(outputs, self._loss.even)
-        order = np.argsort(-outputs, axis=1, kind="stable")[:, : max(1, top)]
+        outputs, order = self.rank(outputs, top)
         result: list[Prediction] = []
         for row, best in zip(outputs, order.tolist(), strict=True):
             ranked: list[Ranked] = [{"class": target.classes[i], "probability": float(row[i])} for i in best]
             result.append({**ranked[0], "top": ranked[:top]})
         return result
 
+    def rank(self, outputs: Array, top: int) -> tuple[Array, Array]:
+        """Outputs with a column for each class, and the places of the `top` likeliest ones in each row."""
+        outputs = by_class(outputs, self._loss.even)
+        return outputs, np.argsort(-outputs, axis=1, kind="stable")[:, : max(1, top)]
+
     def _room(self) -> tuple[Workspace, Array]:
         found: tuple[Workspace, Array] | None = getattr(self._mine, "room", None)
         if found is None:
-            workspace = Workspace(self.network, self._rows, theta=self._theta, state=self._state)
-            found = self._mine.room = workspace, np.empty((self._rows, *self.input_shape), self._theta.dtype)
+            workspace = Workspace(self.network, self.rows, theta=self._theta, state=self._state)
+            found = self._mine.room = workspace, np.empty((self.rows, *self.input_shape), self._theta.dtype)
         return found
 
 

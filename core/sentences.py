@@ -32,7 +32,12 @@ EXAMPLES = {
     "augmentation": '{"type": "shift", "pixels": 2}',
     "metrics": '{"type": "f1"}',
 }
-LISTS = {"shape": "[28, 28, 1]", "class_weights": "[1.0, 1.0, 4.0]", "input_shape": "[28, 28, 1]"}
+LISTS = {
+    "shape": "[28, 28, 1]",
+    "class_weights": "[1.0, 1.0, 4.0]",
+    "input_shape": "[28, 28, 1]",
+    "rows": "[0, 1000]",
+}
 # A pattern says little to people: what it asks for, by field; all others are names.
 PATTERNS = {
     "metric": "Name a metric in small letters, digits and underscores, such as validation_loss or validation_f1.",

@@ -6,7 +6,16 @@ import re
 from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, JsonValue, PlainValidator, Tag, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    JsonValue,
+    PlainValidator,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
 
 from core.augmentation import AnyAugmentation
 from core.losses import AnyLoss
@@ -18,8 +27,16 @@ from core.regularization import GradientClipping, Regularization
 from core.spec import Count, PositiveNumber, Spec
 
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$", examples=["ds_01"])]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["digits"])]
 _ID = re.compile(r"(ds|job|ckpt|mdl)_")
+
+
+def _no_id(name: str) -> str:
+    if _ID.match(name):
+        raise ValueError("A name must not begin like an id (ds_, job_, ckpt_, mdl_).")
+    return name
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["digits"]), AfterValidator(_no_id)]
 
 
 _METADATA_DEPTH = 8
@@ -154,13 +171,6 @@ class TrainingSpec(Spec):
     ] = True
     metadata: Metadata = Field(default_factory=dict)
     priority: Annotated[int, Field(strict=True, ge=-10, le=10)] = 0
-
-    @field_validator("name")
-    @classmethod
-    def _no_id(cls, name: str | None) -> str | None:
-        if name is not None and _ID.match(name):
-            raise ValueError("A name must not begin like an id (ds_, job_, ckpt_, mdl_).")
-        return name
 
     @field_validator("from_optimizer_state")
     @classmethod

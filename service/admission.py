@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from core import estimate
+from core import batch_prediction, estimate
 from core.checkpoint import Checkpoint, CheckpointDamaged
 from core.estimate import Estimate
 from core.network import Network
+from core.prediction_spec import PredictionSpec
+from core.predictor import Predictor
 from core.schema import DataSchema
 from core.spec import Finding, SpecError
 from core.training_spec import TrainingSpec, ValidationDataset
@@ -63,6 +65,15 @@ class Admission:
             checkpoint.check_weights(network)
             if spec.from_optimizer_state:
                 checkpoint.check_optimizer(spec.optimizer, network)
+        return self._within_memory(cost)
+
+    def admit_predictions(self, tenant: str, spec: PredictionSpec, predictor: Predictor) -> tuple[Estimate, int]:
+        """What the predictions will cost, and for how many rows they are; raises what `admit` does."""
+        shape = self._shape(tenant, spec.dataset)
+        cost = batch_prediction.check(spec, predictor, shape)
+        return self._within_memory(cost), len(spec.chosen(shape))
+
+    def _within_memory(self, cost: Estimate) -> Estimate:
         if cost.memory_bytes > self._max_memory_bytes:
             raise TooMuchMemory(cost.memory_bytes, self._max_memory_bytes)
         return cost

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from service import (
     aliases,
+    batch_predictions,
     bulk_cancel,
     checkpoints,
     datasets,
@@ -52,6 +53,7 @@ ROUTERS = (
     aliases,
     evaluations,
     explanations,
+    batch_predictions,
     what_if,
     gradient_check,
     teaching,

@@ -1,6 +1,7 @@
 """Jobs: submitted, watched, stopped, gone on with, deleted."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal, Self
@@ -24,14 +25,15 @@ from service.dependencies import (
     Tenant,
     json_body,
 )
+from service.lifespan import Services
 from service.openapi import JSON_BODY, document_body, refuses
 from service.references import references
 from store.crash_points import reach
 from store.errors import BadCursor, IllegalMove, KeyInProgress, KeyReused, NotFound
-from store.lifecycle import Status
+from store.lifecycle import Kind, Status
 from store.line import COUNTED
 from store.records import JobRecord
-from store.submissions import Idempotency, NewJob, Submission
+from store.submissions import Idempotency, JobSpec, NewJob, Submission
 
 router = APIRouter(tags=["jobs"])
 LONGEST_WAIT_S = 60
@@ -57,10 +59,12 @@ SPEC_EXAMPLE: dict[str, Any] = {
 
 
 class ProgressView(BaseModel):
-    """How far a job came."""
+    """How far a job came: a training counts epochs, predictions count rows."""
 
     epoch: int = Field(description="Finished epochs.")
-    epochs: int
+    epochs: int = Field(description="0 for predictions.")
+    rows_done: int | None = Field(description="Rows whose predictions are stored; null for a training.")
+    rows: int | None = Field(description="Rows to predict; null for a training.")
     fraction: float = Field(description="Of the whole job, 0 to 1.")
     examples_per_s: float | None
     eta_s: float | None
@@ -71,10 +75,13 @@ class JobView(BaseModel):
 
     id: str = Field(examples=["job_01kb8r3c8n5t0v6m2f9x4y7pqd"])
     object: Literal["job"] = "job"
+    kind: Kind
     name: str
     status: Status
     status_reason: str | None = Field(description="Why it ended as it did, where that needs saying.")
-    spec: dict[str, Any] = Field(description="The TrainingSpec with every default written out.")
+    spec: dict[str, Any] = Field(
+        description="The TrainingSpec, or for predictions the PredictionSpec, with every default written out."
+    )
     estimate: Estimate
     attempt: int = Field(description="How often a worker took the job.")
     runtime_s: float = Field(description="Seconds in which a worker held it, since it was submitted or retried.")
@@ -97,7 +104,7 @@ class JobView(BaseModel):
     metrics: dict[str, Any] | None = Field(description="Metrics of the last finished epoch.")
     checkpoint: str | None = Field(description="The newest checkpoint.")
     best_checkpoint: str | None
-    model: str | None = Field(description="The model that a succeeded job made.")
+    model: str | None = Field(description="The model that a succeeded training made.")
     cancel_requested: bool = Field(description="Whether the running job was asked to stop for good.")
     pause_requested: bool = Field(description="Whether the running job was asked to pause.")
     last_event: int = Field(description="Number of the newest event.")
@@ -110,6 +117,7 @@ class JobView(BaseModel):
         """The view of a record."""
         return cls(
             id=record.id,
+            kind=Kind(record.kind),
             name=record.name,
             status=Status(record.status),
             status_reason=record.status_reason,
@@ -124,6 +132,8 @@ class JobView(BaseModel):
             progress=ProgressView(
                 epoch=record.epoch,
                 epochs=record.epochs,
+                rows_done=record.rows_done,
+                rows=record.rows,
                 fraction=record.fraction,
                 examples_per_s=record.examples_per_s,
                 eta_s=record.eta_s,
@@ -147,7 +157,7 @@ class DryRun(BaseModel):
     """What a job would cost; nothing was stored."""
 
     object: Literal["estimate"] = "estimate"
-    spec: dict[str, Any] = Field(description="The TrainingSpec with every default written out.")
+    spec: dict[str, Any] = Field(description="With every default written out.")
     estimate: Estimate
 
 
@@ -171,12 +181,28 @@ async def submit_job(
 ) -> Response:
     """Checked against the dataset at the door: shapes, targets and memory. With an `Idempotency-Key` header the same
     request may be sent again without making a second job."""
+
+    async def admit() -> tuple[Estimate, None]:
+        return await services.call(services.admission.admit, tenant, spec), None
+
+    return await submitted(request, services, tenant, spec, admit, validate_only)
+
+
+async def submitted(
+    request: Request,
+    services: Services,
+    tenant: str,
+    spec: JobSpec,
+    admit: Callable[[], Awaitable[tuple[Estimate, int | None]]],
+    validate_only: bool,
+) -> Response:
+    """The answer to a job of any kind that is asked for; `admit` says what it costs, and how many rows it predicts."""
     idempotency = _idempotency(request, spec)
     with references(spec):
         try:
-            estimate = await services.call(services.admission.admit, tenant, spec)
+            estimate, rows = await admit()
         except (NotFound, TooMuchMemory):
-            # What was let in once stays accepted, also when the checkpoint that it began from is gone by now.
+            # What was let in once stays accepted, also when the checkpoint or model that it began from is gone by now.
             if idempotency is None:
                 raise
             earlier = await services.call(services.jobs.replay, tenant, idempotency)
@@ -185,7 +211,7 @@ async def submit_job(
             return _accepted(earlier)
         if validate_only:
             return answer(DryRun(spec=spec.model_dump(mode="json"), estimate=estimate))
-        submission = await services.submissions.submit(NewJob(tenant, spec, estimate, idempotency))
+        submission = await services.submissions.submit(NewJob(tenant, spec, estimate, idempotency, rows))
     reach("submit.before_bell")
     if not submission.replayed:
         services.doorbell.ring(submission.job.id)
@@ -201,7 +227,7 @@ def _accepted(submission: Submission) -> Response:
     return answer(JobView.of(job), 202, headers)
 
 
-def _idempotency(request: Request, spec: TrainingSpec) -> Idempotency | None:
+def _idempotency(request: Request, spec: JobSpec) -> Idempotency | None:
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
@@ -222,9 +248,10 @@ async def list_jobs(
     limit: Limit = 50,
     status: Annotated[Status | None, Query(description="Only those of this status.")] = None,
     name: NameFilter = None,
+    kind: Annotated[Kind | None, Query(description="Only those of this kind.")] = None,
 ) -> Response:
-    """All jobs, or those of a status, a name, or both."""
-    page = await services.call(services.jobs.page, tenant, limit, cursor, status, name)
+    """All jobs, or those of a status, a name, a kind, or all of these."""
+    page = await services.call(services.jobs.page, tenant, limit, cursor, status, name, kind)
     views = [JobView.of(record) for record in page.items]
     return answer(Listing(data=views, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
 
@@ -262,7 +289,7 @@ def _knows_another_state(request: Request, record: JobRecord) -> bool:
 
 @router.delete("/v1/jobs/{job_id}", status_code=204, summary="Delete a job", responses=refuses(NotFound, IllegalMove))
 async def delete_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
-    """Only a job that is over; its events, metrics and checkpoints go with it, its models stay."""
+    """Only a job that is over; its events, metrics, checkpoints and predictions go with it, its models stay."""
     await services.write(services.jobs.delete, tenant, job_id)
     return Response(status_code=204)
 
@@ -278,14 +305,14 @@ async def cancel_job(services: Opened, tenant: Tenant, job_id: JobId) -> Respons
 
 @_move("/v1/jobs/{job_id}/pause", summary="Pause a job")
 async def pause_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
-    """A running job keeps a checkpoint first."""
+    """A running job keeps a checkpoint first, or the predictions that it has made."""
     return _moved(await services.write(services.jobs.pause, tenant, job_id))
 
 
 @_move("/v1/jobs/{job_id}/resume", summary="Go on with a paused job, or take back its pause")
 async def resume_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
-    """A paused job is queued again, and goes on from its last checkpoint. A running one whose pause is still pending
-    just goes on."""
+    """A paused job is queued again, and goes on from its last checkpoint, or behind the predictions that it has. A
+    running one whose pause is still pending just goes on."""
     record = await services.write(services.jobs.resume, tenant, job_id)
     services.doorbell.ring(record.id)
     return _moved(record)
@@ -293,7 +320,7 @@ async def resume_job(services: Opened, tenant: Tenant, job_id: JobId) -> Respons
 
 @_move("/v1/jobs/{job_id}/retry", summary="Go on with a failed job")
 async def retry_job(services: Opened, tenant: Tenant, job_id: JobId) -> Response:
-    """Queued again with its attempts counted anew; it goes on from its last checkpoint."""
+    """Queued again with its attempts counted anew; it goes on as a paused one does."""
     record = await services.write(services.jobs.retry, tenant, job_id)
     services.doorbell.ring(record.id)
     return _moved(record)

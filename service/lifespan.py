@@ -23,6 +23,7 @@ from store.database import Database
 from store.datasets import Datasets
 from store.jobs import Jobs
 from store.models import Models
+from store.predictions import Predictions
 from store.queue import Doorbell
 from store.settings import StoreSettings
 from store.submissions import NewJob, Submission
@@ -55,6 +56,7 @@ class Services:
         self.submissions = GroupCommit(self._write_jobs, LARGEST_GROUP)
         self.models = Models(self.database, self.blobs)
         self.aliases = Aliases(self.database)
+        self.predictions = Predictions(self.database)
         self.admission = Admission(self.datasets, self.jobs, self.blobs, settings.max_memory_bytes)
         self.doorbell = Doorbell(store.broker_url)
         self.broadcast = Broadcast(self.jobs, self.call, settings.heartbeat_s)

@@ -27,7 +27,7 @@ DESCRIPTION = (
 )
 TAGS = [
     {"name": "datasets", "description": "Arrays to train on; uploaded once, never changed."},
-    {"name": "jobs", "description": "Trainings, from submission to their end."},
+    {"name": "jobs", "description": "Trainings and predictions of whole datasets, from submission to their end."},
     {"name": "models", "description": "Trained networks: versions, aliases, predictions, files."},
     {"name": "operation", "description": "Health, measurements and the meaning of problems."},
 ]

@@ -209,6 +209,20 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "The job is in a status from which it cannot go there.",
         lambda error: {"current_status": error.status},
     ),
+    errors.NoPredictions: Problem(
+        409,
+        "no-predictions",
+        "The job has no predictions",
+        "The job is a training, or did not come to its end.",
+        lambda error: {"current_status": error.status},
+    ),
+    errors.NoReceipt: Problem(
+        409,
+        "no-receipt",
+        "The job has no receipt",
+        "Only trainings have receipts.",
+        lambda error: {"current_status": error.status},
+    ),
     errors.InUse: Problem(409, "in-use", "It is in use", "Something else still needs it."),
     errors.KeyInProgress: Problem(
         409,

@@ -8,14 +8,17 @@ from service.answers import conditional, matches
 from service.checkpoints import BYTES
 from service.dependencies import JobId, Opened, Tenant
 from service.openapi import refuses
-from store.errors import NotFound
+from store.errors import NoReceipt, NotFound
 from store.receipts import read_receipt, start_of
 
 router = APIRouter(tags=["jobs"])
 
 
 @router.get(
-    "/v1/jobs/{job_id}/receipt", summary="Get a job's receipt", response_model=Receipt, responses=refuses(NotFound)
+    "/v1/jobs/{job_id}/receipt",
+    summary="Get a job's receipt",
+    response_model=Receipt,
+    responses=refuses(NotFound, NoReceipt),
 )
 async def get_receipt(request: Request, services: Opened, tenant: Tenant, job_id: JobId) -> Response:
     """Spec, seed, digests of the data and of every checkpoint, versions and fingerprint; `nudge verify` repeats the
@@ -33,7 +36,8 @@ async def get_receipt(request: Request, services: Opened, tenant: Tenant, job_id
     },
 )
 async def get_start(request: Request, services: Opened, tenant: Tenant, job_id: JobId) -> Response:
-    """The checkpoint that `from_checkpoint` named, also when that is gone; 404 where the weights were drawn."""
+    """The checkpoint that `from_checkpoint` named, or for predictions that of their model, also when these are gone;
+    404 where the weights were drawn."""
     blob = await services.call(start_of, services.database, tenant, job_id)
     headers = {"ETag": f'"{blob}"', "Content-Disposition": f'attachment; filename="{job_id}-start.safetensors"'}
     if matches(request, headers["ETag"]):

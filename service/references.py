@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.spec import Finding
 from core.training_spec import TrainingSpec, ValidationDataset
 from store.errors import NotFound
+from store.submissions import JobSpec
 
 WAYS_OUT = {
     "dataset": "A spec names datasets by id; GET /v1/datasets lists them.",
@@ -30,15 +31,17 @@ class MissingReference(NotFound):
 
 
 @contextmanager
-def references(spec: TrainingSpec) -> Iterator[None]:
-    """Raise MissingReference for each NotFound of what the spec names."""
+def references(spec: JobSpec) -> Iterator[None]:
+    """Raise MissingReference for each NotFound of what the spec names in the body of its request."""
     try:
         yield
     except NotFound as error:
-        named = {
-            "/dataset": spec.dataset,
-            "/validation/dataset": spec.validation.dataset if isinstance(spec.validation, ValidationDataset) else None,
-            "/from_checkpoint": spec.from_checkpoint,
-        }
+        if error.kind not in WAYS_OUT:
+            raise
+        named: dict[str, str | None] = {"/dataset": spec.dataset}
+        if isinstance(spec, TrainingSpec):
+            validation = spec.validation
+            named["/validation/dataset"] = validation.dataset if isinstance(validation, ValidationDataset) else None
+            named["/from_checkpoint"] = spec.from_checkpoint
         pointers = [pointer for pointer, name in named.items() if name == error.id]
         raise MissingReference(error.kind, error.id, pointers) from error

@@ -134,6 +134,18 @@ class Blobs:
             partial.unlink(missing_ok=True)
         return cached
 
+    @contextmanager
+    def aside(self) -> Iterator[Path]:
+        """A new empty file beside the blobs, to be filled and put, and gone in the end; what a process that was killed
+        leaves of it is collected. Raises Unavailable when it cannot be made."""
+        with files_must_be("stored"):
+            handle, name = tempfile.mkstemp(dir=self._scratch())
+            os.close(handle)
+        try:
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
     def collect(self, limit: int = 100, grace_s: float = GRACE_S) -> int:
         """Delete up to `limit` blobs that nothing names and nobody touched for `grace_s`; gives how many went.
 
@@ -142,6 +154,8 @@ class Blobs:
         named = union_all(
             select(tables.dataset_array.c.blob),
             select(tables.checkpoint.c.blob),
+            select(tables.part.c.blob),
+            select(tables.predictions.c.blob),
             select(tables.model.c.blob),
             select(tables.job.c.start_blob).where(tables.job.c.start_blob.is_not(None)),
         ).subquery()

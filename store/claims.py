@@ -10,19 +10,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from core.checkpoint import FORMAT
 from core.fingerprint import Fingerprint
+from core.prediction_spec import PredictionSpec
 from core.training_spec import TrainingSpec
 from store import clock, starts, tables
 from store.checkpoints import NewCheckpoint
 from store.database import Database
 from store.errors import StaleAttempt
-from store.lifecycle import Status
+from store.lifecycle import Kind, Status
 from store.line import ORDER, WAITS
 from store.model_versions import insert_model
 from store.moves import move, notice
+from store.parts import Part
 from store.plain import plain, plain_values
 from store.progress import EpochReport, Progress
 from store.records import CheckpointRecord, JobRecord, job_record
@@ -30,22 +32,24 @@ from store.reports import Report, moved_on, write_report
 
 job, checkpoint = tables.job, tables.checkpoint
 
-SPEC_VERSION = 1  # the newest that this version reads; jobs of a newer one are left to the workers that know it
+# The newest specs that this version reads, by kind of job; newer ones are left to the workers that know them.
+SPEC_VERSIONS = {Kind.TRAIN: 1, Kind.PREDICT: 2}
 DEFAULT_ATTEMPTS = 5
-READABLE = and_(job.c.spec_version <= SPEC_VERSION, job.c.checkpoint_format <= FORMAT)
+READABLE = and_(
+    or_(*(and_(job.c.kind == str(kind), job.c.spec_version <= newest) for kind, newest in SPEC_VERSIONS.items())),
+    job.c.checkpoint_format <= FORMAT,
+)
 
 
-@dataclass(frozen=True)
-class Claim:
+@dataclass(frozen=True, kw_only=True)
+class Hold:
     """A worker's hold on a job: the attempt is its fence."""
 
     job_id: str
     tenant: str
     attempt: int
-    spec: TrainingSpec
-    validation_dataset: str | None
-    start_blob: str | None  # the weights to begin with while there is no checkpoint of the job itself
-    checkpoints: tuple[CheckpointRecord, ...]  # newest first: where to go on, and what to fall back to
+    spec: TrainingSpec | PredictionSpec
+    start_blob: str | None  # the weights to begin with
     spent_before_s: float = 0.0  # by the attempts before this one
     since: float = field(default_factory=time.monotonic)
 
@@ -58,6 +62,23 @@ class Claim:
     def runtime_s(self) -> float:
         """For how long workers have held the job by now, all attempts together."""
         return self.spent_before_s + time.monotonic() - self.since
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim(Hold):
+    """A hold on a training. Its `start_blob` counts while there is no checkpoint of the job itself."""
+
+    spec: TrainingSpec
+    validation_dataset: str | None
+    checkpoints: tuple[CheckpointRecord, ...]  # newest first: where to go on, and what to fall back to
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionClaim(Hold):
+    """A hold on a job of predictions; its `start_blob` is the model."""
+
+    spec: PredictionSpec
+    parts: tuple[Part, ...]  # that are stored, in order
 
 
 @dataclass(frozen=True)
@@ -86,10 +107,10 @@ class Claims:
                 if abs((now - row.queued_at).total_seconds()) >= older_than_s
             ]
 
-    def claim(self, job_id: str, owner: str, lease_s: float | None = None) -> Claim | None:
+    def claim(self, job_id: str, owner: str, lease_s: float | None = None) -> Claim | PredictionClaim | None:
         """Take a queued job: one compare-and-swap. None when somebody else was faster or it is not queued.
 
-        A job whose spec cannot be read fails here, in the same transaction: no worker could ever train it.
+        A job whose spec cannot be read fails here, in the same transaction: no worker could ever do it.
         """
         now = clock.now()
         values = {
@@ -111,30 +132,20 @@ class Claims:
             if row is None:
                 return None
             try:
-                spec = TrainingSpec.model_validate(row.spec)
+                return _held(row, start)
             except ValidationError as error:
                 reason = plain(f"bad_spec: the stored spec cannot be read: {error}")
                 data = {"reason": "bad_spec", "detail": reason}
                 move(connection, "fail", job_id, values={"status_reason": reason}, data=data)
                 return None
-        return Claim(
-            row.id,
-            row.tenant_id,
-            row.attempt,
-            spec,
-            row.validation_dataset_id,
-            row.start_blob,
-            start.checkpoints,
-            row.runtime_s,
-        )
 
-    def renew(self, claim: Claim, progress: Progress | None = None) -> Orders:
+    def renew(self, claim: Hold, progress: Progress | None = None) -> Orders:
         """Say that the owner lives, and hear what is asked of it.
 
         Raises:
             StaleAttempt: the job is no longer this claim's.
         """
-        values = _sign_of_life(claim)
+        values = sign_of_life(claim)
         if progress is not None:
             values |= moved_on(progress)
         statement = update(job).where(claim.fence).values(values)
@@ -164,8 +175,8 @@ class Claims:
             StaleAttempt: the job is no longer this claim's; nothing was written.
         """
         with self.database.transaction("report") as connection:
-            row = self._hold(connection, claim)
-            values, report = _sign_of_life(claim), Report(epochs, checkpoints, progress, fingerprint)
+            row = hold(connection, claim)
+            values, report = sign_of_life(claim), Report(epochs, checkpoints, progress, fingerprint)
             write_report(connection, row, claim.fence, report, values, claim.spec.checkpoints.keep, clock.now())
         return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
 
@@ -183,7 +194,7 @@ class Claims:
         data |= {"from_epoch": instead.epoch if instead else 0, "from_step": instead.step if instead else 0}
         data |= {"from_steps": instead.steps if instead else None}
         with self.database.transaction("damage") as connection:
-            row = self._hold(connection, claim)
+            row = hold(connection, claim)
             last = select(event).where(event.c.job_id == row.id, event.c.number == row.last_event)
             told = connection.execute(last).one()
             if told.type != kind or told.data["checkpoint"] != damaged.id:
@@ -196,7 +207,7 @@ class Claims:
             StaleAttempt: the job is no longer this claim's.
         """
         with self.database.transaction("succeed") as connection:
-            row = self._hold(connection, claim)
+            row = hold(connection, claim)
             if row.cancel_requested:
                 return job_record(move(connection, "cancel", claim.job_id, values={"runtime_s": claim.runtime_s}))
             source = (model_from_best and row.best_checkpoint_id) or row.checkpoint_id
@@ -211,15 +222,8 @@ class Claims:
             data = {"model": model_id} | ({"reason": plain(reason)} if reason else {})
             return job_record(move(connection, "succeed", claim.job_id, values=values, data=data))
 
-    def _hold(self, connection: Connection, claim: Claim) -> Any:
-        """The job's row, locked until the transaction ends; raises StaleAttempt when the claim no longer holds."""
-        row = connection.execute(select(job).where(claim.fence).with_for_update()).one_or_none()
-        if row is None:
-            raise StaleAttempt(claim.job_id, claim.attempt)
-        return row
-
     def end(
-        self, claim: Claim, name: str, *, reason: str | None = None, data: dict[str, Any] | None = None
+        self, claim: Hold, name: str, *, reason: str | None = None, data: dict[str, Any] | None = None
     ) -> JobRecord:
         """Make the move `fail`, `cancel`, `pause` or `release`, as the worker that holds the job.
 
@@ -231,7 +235,7 @@ class Claims:
             StaleAttempt: the job is no longer this claim's.
         """
         with self.database.transaction(name) as connection:
-            row = self._hold(connection, claim)
+            row = hold(connection, claim)
             values: dict[str, Any] = {"status_reason": reason and plain(reason), "runtime_s": claim.runtime_s}
             told = plain_values(data or {})
             if name == "release" and data:
@@ -287,9 +291,27 @@ class Claims:
             return [(row.id, row.attempt, row.heartbeat) for row in connection.execute(query)]
 
 
-def _sign_of_life(claim: Claim) -> dict[str, Any]:
+def hold(connection: Connection, claim: Hold) -> Any:
+    """The job's row, locked until the transaction ends; raises StaleAttempt when the claim no longer holds."""
+    row = connection.execute(select(job).where(claim.fence).with_for_update()).one_or_none()
+    if row is None:
+        raise StaleAttempt(claim.job_id, claim.attempt)
+    return row
+
+
+def sign_of_life(claim: Hold) -> dict[str, Any]:
     """What every write of an owner changes of its job besides."""
     return {"heartbeat": job.c.heartbeat + 1, "renewed_at": clock.now(), "runtime_s": claim.runtime_s}
+
+
+def _held(row: Any, start: starts.Start) -> Claim | PredictionClaim:
+    """The claim that a worker has just made; raises ValidationError for a spec that cannot be read."""
+    held = {"job_id": row.id, "tenant": row.tenant_id, "attempt": row.attempt, "start_blob": row.start_blob}
+    held["spent_before_s"] = row.runtime_s
+    if row.kind == Kind.PREDICT:
+        return PredictionClaim(**held, spec=PredictionSpec.model_validate(row.spec), parts=start.parts)
+    spec, validation = TrainingSpec.model_validate(row.spec), row.validation_dataset_id
+    return Claim(**held, spec=spec, validation_dataset=validation, checkpoints=start.checkpoints)
 
 
 def _attempts(spec: Any) -> int:

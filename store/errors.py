@@ -41,6 +41,42 @@ class IllegalMove(StoreError):
 
 
 @dataclass
+class NoPredictions(StoreError):
+    """The job has no file of predictions: it is a training, or not at its end, or never came there."""
+
+    job_id: str
+    kind: str
+    status: str
+
+    def __str__(self) -> str:
+        if self.kind != "predict":
+            return (
+                f"Job {self.job_id} is a training and makes no file of predictions; ask its model for one with "
+                "POST /v1/models/{model_id}/batch-predictions."
+            )
+        way_out = {"failed": "retry it", "cancelled": "ask for them anew", "paused": "resume it"}
+        return (
+            f"Job {self.job_id} is {self.status}, so its predictions are not there; "
+            f"{way_out.get(self.status, 'wait until it has succeeded')}."
+        )
+
+
+@dataclass
+class NoReceipt(StoreError):
+    """Only trainings have receipts."""
+
+    job_id: str
+    status: str
+
+    def __str__(self) -> str:
+        return (
+            f"Job {self.job_id} makes predictions, and receipts are for trainings. The digest of its file is in the "
+            "event `succeeded` and the ETag of GET /v1/jobs/{job_id}/predictions; its spec, sent again, makes the same "
+            "bytes, and the job that trained its model has a receipt."
+        )
+
+
+@dataclass
 class InUse(StoreError):
     """The thing cannot be deleted while something else needs it."""
 

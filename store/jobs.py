@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from core.estimate import Estimate
-from core.training_spec import TrainingSpec
 from store import tables
 from store.database import Database
 from store.errors import IllegalMove, KeyInProgress, KeyReused, NotFound, StoreError, Unavailable
@@ -18,7 +17,7 @@ from store.moves import move
 from store.pages import Page, read_page
 from store.records import CheckpointRecord, Event, JobRecord, checkpoint_record, event_record, job_record
 from store.stops import Cancelled, cancel_some, stop, take_back
-from store.submissions import Idempotency, NewJob, Submission, submit_group
+from store.submissions import Idempotency, JobSpec, NewJob, Submission, submit_group
 
 job = tables.job
 TRIES = 3  # a group that collides with another transaction looks again, and then sees what that one wrote
@@ -31,16 +30,21 @@ class Jobs:
         self.database = database
 
     def submit(
-        self, tenant: str, spec: TrainingSpec, estimate: Estimate, idempotency: Idempotency | None = None
+        self,
+        tenant: str,
+        spec: JobSpec,
+        estimate: Estimate,
+        idempotency: Idempotency | None = None,
+        rows: int | None = None,
     ) -> Submission:
         """Accept a job: the key, the job and its first event in one transaction.
 
         Raises:
             KeyReused: the key came before with another request.
             KeyInProgress: another request with the key is being accepted.
-            NotFound: the dataset, or the checkpoint to begin from, is not there (any more).
+            NotFound: the dataset, or the checkpoint or model to begin from, is not there (any more).
         """
-        [outcome] = self._submit_together([NewJob(tenant, spec, estimate, idempotency)])
+        [outcome] = self._submit_together([NewJob(tenant, spec, estimate, idempotency, rows)])
         if isinstance(outcome, StoreError):
             raise outcome
         return outcome
@@ -91,10 +95,16 @@ class Jobs:
             return _placed(connection, self._row(connection, tenant, job_id))
 
     def page(
-        self, tenant: str, limit: int, cursor: str | None, status: str | None = None, name: str | None = None
+        self,
+        tenant: str,
+        limit: int,
+        cursor: str | None,
+        status: str | None = None,
+        name: str | None = None,
+        kind: str | None = None,
     ) -> Page[JobRecord]:
         """A page of jobs, newest first."""
-        query = select(job).where(*_chosen(tenant, status, name))
+        query = select(job).where(*_chosen(tenant, status, name, kind))
         with self.database.reading() as connection:
             rows, following = read_page(connection, query, job.c.created_at, job.c.id, limit, cursor)
             return Page(placed(connection, [job_record(row) for row in rows]), following)
@@ -151,7 +161,7 @@ class Jobs:
             return _placed(connection, changed)
 
     def delete(self, tenant: str, job_id: str) -> None:
-        """Delete a job that is over, with its events, metrics and checkpoints; its models stay."""
+        """Delete a job that is over, with its events, metrics, checkpoints and predictions; its models stay."""
         with self.database.transaction("delete") as connection:
             row = self._row(connection, tenant, job_id, lock=True)
             if row.status not in OVER:
@@ -220,7 +230,7 @@ def _placed(connection: Connection, row: Any) -> JobRecord:
     return record
 
 
-def _chosen(tenant: str, status: str | None, name: str | None) -> list[ColumnElement[bool]]:
-    """The tenant's jobs of a status, a name, or both."""
-    asked = [(job.c.status, status), (job.c.name, name)]
+def _chosen(tenant: str, status: str | None, name: str | None, kind: str | None = None) -> list[ColumnElement[bool]]:
+    """The tenant's jobs of a status, a name, a kind, or all of these."""
+    asked = [(job.c.status, status), (job.c.name, name), (job.c.kind, kind)]
     return [job.c.tenant_id == tenant, *(column == value for column, value in asked if value is not None)]

@@ -4,13 +4,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class Kind(StrEnum):
+    """What a job does."""
+
+    TRAIN = "train"  # makes a model of a dataset
+    PREDICT = "predict"  # makes a file of a model's predictions for a dataset
+
+
 class Status(StrEnum):
     """Where a job stands."""
 
     QUEUED = "queued"  # waits for a worker
-    RUNNING = "running"  # one worker holds it and trains
+    RUNNING = "running"  # one worker holds it, and trains or predicts
     PAUSED = "paused"  # stopped on request with a checkpoint; goes on only when asked
-    SUCCEEDED = "succeeded"  # trained to its end; there is a model
+    SUCCEEDED = "succeeded"  # came to its end; there is a model, or a file of predictions
     FAILED = "failed"  # stopped by an error that status_reason names
     CANCELLED = "cancelled"  # stopped on request for good
 
@@ -37,11 +44,12 @@ def _from(*sources: Status) -> frozenset[Status]:
 TRANSITIONS: dict[str, Transition] = {
     "start": Transition(_from(Status.QUEUED), Status.RUNNING, "started", "A worker claimed the job."),
     "succeed": Transition(
-        _from(Status.RUNNING), Status.SUCCEEDED, "succeeded", "Training came to its end; the model is stored."
+        _from(Status.RUNNING),
+        Status.SUCCEEDED,
+        "succeeded",
+        "The job came to its end; its model, or its predictions, are stored.",
     ),
-    "fail": Transition(
-        _from(Status.RUNNING), Status.FAILED, "failed", "Training cannot go on; status_reason says why."
-    ),
+    "fail": Transition(_from(Status.RUNNING), Status.FAILED, "failed", "The job cannot go on; status_reason says why."),
     "cancel": Transition(
         _from(Status.QUEUED, Status.RUNNING, Status.PAUSED),
         Status.CANCELLED,
@@ -52,22 +60,22 @@ TRANSITIONS: dict[str, Transition] = {
         _from(Status.QUEUED, Status.RUNNING),
         Status.PAUSED,
         "paused",
-        "Stopped on request; a running job keeps a checkpoint first.",
+        "Stopped on request; a running job keeps a checkpoint, or a part, first.",
     ),
     "resume": Transition(
-        _from(Status.PAUSED), Status.QUEUED, "resumed", "Queued again; goes on from the last checkpoint."
+        _from(Status.PAUSED), Status.QUEUED, "resumed", "Queued again; goes on from where it was stored last."
     ),
     "rescue": Transition(
         _from(Status.RUNNING),
         Status.QUEUED,
         "rescued",
-        "The worker was lost; queued again from the last checkpoint.",
+        "The worker was lost; queued again from where it was stored last.",
     ),
     "release": Transition(
         _from(Status.RUNNING), Status.QUEUED, "released", "The worker handed the job back; it waits for a worker again."
     ),
     "retry": Transition(
-        _from(Status.FAILED), Status.QUEUED, "retried", "Queued again on request, from the last checkpoint."
+        _from(Status.FAILED), Status.QUEUED, "retried", "Queued again on request, from where it was stored last."
     ),
 }
 
@@ -76,6 +84,8 @@ NOTICES: dict[str, str] = {
     "queued": "The job was accepted.",
     "epoch": "An epoch came to its end; data holds its metrics.",
     "checkpoint": "A checkpoint was stored; data holds its id, epoch and digest.",
+    "part": "A part of the predictions was stored; data holds how many rows are done.",
+    "part_damaged": "The bytes of a part are not what was stored; the predictions go on from there.",
     "checkpoint_damaged": "A checkpoint's bytes are not what was stored; the one before it is taken.",
     "cancel_requested": "The running job was asked to stop for good.",
     "pause_requested": "The running job was asked to pause.",

@@ -56,7 +56,9 @@ def move(
     row = connection.execute(statement).one_or_none()
     if row is not None:
         place = {"epoch": row.epoch, "epochs": row.epochs, "checkpoint": row.checkpoint_id}
-        if transition.target is Status.PAUSED:
+        if row.rows is not None:
+            place = {"rows_done": row.rows_done, "rows": row.rows}
+        elif transition.target is Status.PAUSED:
             place |= _within(connection, row)
         told = (transition.event, place | dict(data or {}))
         record_events(connection, row.tenant_id, job_id, row.last_event, [told], now)

@@ -7,18 +7,21 @@ from sqlalchemy import Connection, select
 from core.receipt import Data, Mark, Receipt, Start, metrics_digest
 from store import tables
 from store.database import Database
-from store.errors import NotFound
+from store.errors import NoReceipt, NotFound
+from store.lifecycle import Kind
 
 job, event, metric, dataset = tables.job, tables.event, tables.metric, tables.dataset
 
 
 def read_receipt(database: Database, tenant: str, job_id: str) -> Receipt:
-    """The receipt of a job as it stands; raises NotFound."""
+    """The receipt of a job as it stands; raises NotFound, and NoReceipt where the job is no training."""
     with database.reading() as connection:
         # On PostgreSQL each statement sees its own moment: nothing beyond the row's own is told.
         row = connection.execute(select(job).where(job.c.tenant_id == tenant, job.c.id == job_id)).one_or_none()
         if row is None:
             raise NotFound("job", job_id)
+        if row.kind != Kind.TRAIN:
+            raise NoReceipt(job_id, row.status)
         marks = _marks(connection, job_id, row.last_event)
         query = select(metric.c.epoch, metric.c.measurements).where(
             metric.c.job_id == job_id, metric.c.epoch <= row.epoch

@@ -34,6 +34,8 @@ class JobRecord:
     bit_exact_reason: str | None
     epoch: int
     epochs: int
+    rows_done: int | None
+    rows: int | None
     fraction: float
     examples_per_s: float | None
     eta_s: float | None

@@ -46,7 +46,7 @@ def write_report(
     """Write a report for the locked job `row`, and `values` besides; the newest `keep` checkpoints stay."""
     fresh = [finished for finished in report.epochs if finished.epoch > row.epoch]
     kept, told = add_checkpoints(connection, row, report.checkpoints, now, report.fingerprint)
-    exactness, events = _exactness(row, report.fingerprint)
+    changed, events = exactness(row, report.fingerprint)
     for finished in fresh:
         events.append(("epoch", {"epoch": finished.epoch, "epochs": row.epochs, **finished.metrics}))
         events += [("finding", finding) for finding in finished.findings]
@@ -64,7 +64,7 @@ def write_report(
         )
         for new in told
     ]
-    values |= {**moved_on(report.progress), "last_event": row.last_event + len(events), **exactness}
+    values |= {**moved_on(report.progress), "last_event": row.last_event + len(events), **changed}
     if fresh:
         values |= {"epoch": fresh[-1].epoch, "metrics": fresh[-1].metrics}
     if told:
@@ -92,12 +92,14 @@ def write_report(
         forget_old_checkpoints(connection, row.id, keep, named)
 
 
-def _exactness(row: Any, fingerprint: Fingerprint | None) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+def exactness(row: Any, fingerprint: Fingerprint | None) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
     """What a report changes of a job's exactness, and the event that tells it."""
     if fingerprint is None or fingerprint == row.fingerprint:
         return {}, []
     if row.fingerprint is None:
         return {"fingerprint": fingerprint}, []
-    reason = plain(f"After epoch {row.epoch} it was computed with {differences(row.fingerprint, fingerprint)}.")
+    place = {"epoch": row.epoch} if row.rows is None else {"row": row.rows_done}
+    [(unit, number)] = place.items()
+    reason = plain(f"After {unit} {number} it was computed with {differences(row.fingerprint, fingerprint)}.")
     values = {"fingerprint": fingerprint, "bit_exact": False, "bit_exact_reason": reason}
-    return values, [("fingerprint_changed", {"epoch": row.epoch, "detail": reason})]
+    return values, [("fingerprint_changed", place | {"detail": reason})]

@@ -17,7 +17,8 @@ def _started(data: Data) -> str:
     worker = f" by {data['worker']}" if "worker" in data else ""
     if after == "rescued":
         lost = data.get("lost", "worker")
-        return f"{lost} lost at epoch {data.get('lost_at_epoch', '?')}; taken over{waited} from {place}{worker}"
+        at = f" at epoch {data['lost_at_epoch']}" if "lost_at_epoch" in data else ""
+        return f"{lost} lost{at}; taken over{waited} from {place}{worker}"
     if after == "released":
         return f"taken over{waited} from {place}{worker}"
     if after in ("resumed", "retried"):
@@ -41,6 +42,8 @@ def _released(data: Data) -> str:
 def _paused(data: Data) -> str:
     if data.get("was") == "queued":
         return "paused while it waited"
+    if "rows" in data:
+        return f"paused at {_epoch(data)}{_lost(data)}"
     step, epoch = data.get("step", 0), data.get("epoch", 0)
     place = f"in {_epoch(data)}"
     if not _lost(data) and (step or epoch):
@@ -63,6 +66,8 @@ def _failed(data: Data) -> str:
 
 
 def _succeeded(data: Data) -> str:
+    if "rows" in data:
+        return f"predicted {data['rows']:,} rows; the file has {data.get('bytes', 0):,} bytes"
     kind, _, why = _bare(data.get("reason", "")).partition(": ")
     said = "trained to its end"
     if kind == "early_stopping":
@@ -99,6 +104,8 @@ SENTENCES: dict[str, Callable[[Data], str]] = {
     "started": _started,
     "epoch": _measured,
     "checkpoint": _stored,
+    "part": lambda data: f"stored the predictions up to {_epoch(data)}",
+    "part_damaged": lambda data: f"passed over damaged predictions{_because(data)}; goes on from {_newest(data)}",
     "checkpoint_damaged": lambda data: (
         f"passed over {_place(data.get('epoch', 0), data.get('step', 0), data.get('steps'))}{_because(data)}"
         + (f"; goes on from {_origin(data)}" if "from_epoch" in data else "")
@@ -120,7 +127,9 @@ SENTENCES: dict[str, Callable[[Data], str]] = {
 
 
 def _epoch(data: Data) -> str:
-    """The epoch that was under way: `epoch` counts those that were finished."""
+    """The epoch that was under way, where `epoch` counts those that were finished; or how many rows were stored."""
+    if "rows" in data:
+        return f"row {data.get('rows_done', 0):,} of {data['rows']:,}"
     done = data.get("epoch", 0)
     return f"epoch {min(done + 1, data.get('epochs', done + 1))}"
 
@@ -128,6 +137,8 @@ def _epoch(data: Data) -> str:
 def _origin(data: Data) -> str:
     if data.get("fork"):
         return "the checkpoint of another job"
+    if data.get("from_row"):
+        return f"row {data['from_row']:,}"
     return _place(data.get("from_epoch", 0), data.get("from_step", 0), data.get("from_steps"))
 
 
@@ -147,6 +158,8 @@ def _standing(epoch: int, step: int, steps: int | None) -> str:
 
 
 def _newest(data: Data) -> str:
+    if data.get("rows_done"):
+        return f"row {data['rows_done']:,}"
     return "its last checkpoint" if data.get("checkpoint") else "the beginning"
 
 

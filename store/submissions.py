@@ -12,15 +12,23 @@ from sqlalchemy import Column, Connection, Select, bindparam, insert, select
 
 from core.checkpoint import FORMAT
 from core.estimate import Estimate
+from core.prediction_spec import PredictionSpec
 from core.training_spec import TrainingSpec, ValidationDataset
 from store import clock, tables
 from store.errors import KeyReused, NotFound, StoreError
 from store.ids import PREFIXES, new_id
-from store.lifecycle import Status
+from store.lifecycle import Kind, Status
 from store.line import placed
 from store.records import JobRecord, job_record
 
-job, keys, dataset, checkpoint = tables.job, tables.idempotency, tables.dataset, tables.checkpoint
+job, keys, dataset, checkpoint, model = (
+    tables.job,
+    tables.idempotency,
+    tables.dataset,
+    tables.checkpoint,
+    tables.model,
+)
+JobSpec = TrainingSpec | PredictionSpec
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,13 @@ class Idempotency:
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job that is asked for."""
+    """A job that is asked for; `rows` counts those that are to be predicted."""
 
     tenant: str
-    spec: TrainingSpec
+    spec: JobSpec
     estimate: Estimate
     idempotency: Idempotency | None = None
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ KEYS = _among(
 )
 DATASETS = _among(select(), dataset.c.tenant_id, dataset.c.id)
 CHECKPOINTS = _among(select(checkpoint.c.blob), checkpoint.c.tenant_id, checkpoint.c.id)
+MODELS = _among(select(model.c.blob), model.c.tenant_id, model.c.id)
 INSERT_JOBS, INSERT_EVENTS, INSERT_KEYS = insert(job), insert(tables.event), insert(keys)
 NOTHING_YET = {column.name: None for column in job.columns if column.nullable}
 RECORDED = [field.name for field in fields(JobRecord) if field.name in job.columns]
@@ -97,7 +107,10 @@ class _Draft:
         found = look(KEYS, lambda new: [new.idempotency.key] if new.idempotency else [])
         self.first = {place: (job_record(row), row.first_fingerprint) for place, row in found.items()}
         self.datasets = look(DATASETS, lambda new: _datasets(new.spec))
-        self.checkpoints = look(CHECKPOINTS, lambda new: [new.spec.from_checkpoint])
+        self.origins = {
+            "checkpoint": look(CHECKPOINTS, lambda new: [_origin(new.spec).get("checkpoint")]),
+            "model": look(MODELS, lambda new: [_origin(new.spec).get("model")]),
+        }
         self.jobs: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.keys: list[dict[str, Any]] = []
@@ -129,31 +142,39 @@ class _Draft:
                 connection.execute(statement, rows)
 
     def _start(self, new: NewJob) -> str | None:
-        """The blob to begin from, if any; raises NotFound for its checkpoint or for a dataset."""
+        """The blob to begin from, if any; raises NotFound for its checkpoint or model, or for a dataset."""
         for name in _datasets(new.spec):
             if (new.tenant, name) not in self.datasets:
                 raise NotFound("dataset", name)
-        origin = new.spec.from_checkpoint
-        if origin is None:
-            return None
-        if (new.tenant, origin) not in self.checkpoints:
-            raise NotFound("checkpoint", origin)
-        blob: str = self.checkpoints[new.tenant, origin].blob
-        return blob
+        for kind, origin in _origin(new.spec).items():
+            if (new.tenant, origin) not in self.origins[kind]:
+                raise NotFound(kind, origin)
+            blob: str = self.origins[kind][new.tenant, origin].blob
+            return blob
+        return None
 
 
-def _datasets(spec: TrainingSpec) -> list[str]:
-    return [spec.dataset, *([spec.validation.dataset] if isinstance(spec.validation, ValidationDataset) else [])]
+def _datasets(spec: JobSpec) -> list[str]:
+    validation = spec.validation if isinstance(spec, TrainingSpec) else None
+    return [spec.dataset, *([validation.dataset] if isinstance(validation, ValidationDataset) else [])]
+
+
+def _origin(spec: JobSpec) -> dict[str, str]:
+    """What the weights come from: its kind and its id."""
+    if isinstance(spec, PredictionSpec):
+        return {"model": spec.model}
+    return {} if spec.from_checkpoint is None else {"checkpoint": spec.from_checkpoint}
 
 
 def _row(new: NewJob) -> dict[str, Any]:
     """The row of a job that has just been queued."""
     spec, job_id, now = new.spec, new_id("job"), clock.now()
+    kind = Kind.TRAIN if isinstance(spec, TrainingSpec) else Kind.PREDICT
     name = spec.name or "job-" + job_id.removeprefix(PREFIXES["job"])[-8:]
     return NOTHING_YET | {
         "id": job_id,
         "tenant_id": new.tenant,
-        "kind": "train",
+        "kind": str(kind),
         "name": name,
         "status": str(Status.QUEUED),
         "spec": spec.model_dump(mode="json") | {"name": name},
@@ -161,17 +182,19 @@ def _row(new: NewJob) -> dict[str, Any]:
         "estimate": new.estimate.model_dump(mode="json"),
         "priority": spec.priority,
         "dataset_id": spec.dataset,
-        "validation_dataset_id": spec.validation.dataset if isinstance(spec.validation, ValidationDataset) else None,
+        "validation_dataset_id": next(iter(_datasets(spec)[1:]), None),
         "attempt": 0,
         "fruitless_attempts": 0,
         "heartbeat": 0,
         "cancel_requested": False,
         "pause_requested": False,
         "runtime_s": 0.0,
-        "checkpoint_format": FORMAT if spec.from_checkpoint else 1,  # who claims it must read the one to begin from
+        "checkpoint_format": FORMAT if _origin(spec) else 1,  # who claims it must read the one to begin from
         "bit_exact": True,
         "epoch": 0,
-        "epochs": spec.epochs,
+        "epochs": spec.epochs if isinstance(spec, TrainingSpec) else 0,
+        "rows_done": None if kind is Kind.TRAIN else 0,
+        "rows": new.rows,
         "fraction": 0.0,
         "last_event": 1,
         "created_at": now,

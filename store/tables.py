@@ -100,7 +100,7 @@ class JobColumns(TypedColumns):
     dataset_id: Named[str] = Column(ForeignKey("dataset.id"), index=True)
     validation_dataset_id: Named[str | None] = Column(ForeignKey("dataset.id"), index=True)
 
-    # The weights to begin with: kept here, so that the checkpoint they come from may go.
+    # The weights to begin with, or to predict with: kept here, so that the checkpoint or model they come from may go.
     start_blob: Named[str | None] = Column(ForeignKey("blob.digest"), index=True)
 
     # The fence: every write of a worker names the attempt. The lease: heartbeat counts up while the owner lives.
@@ -126,6 +126,9 @@ class JobColumns(TypedColumns):
 
     epoch: Named[int] = Column(Integer)
     epochs: Named[int] = Column(Integer)
+    # Of predictions; null for trainings.
+    rows_done: Named[int | None] = Column(Integer)
+    rows: Named[int | None] = Column(Integer)
     fraction: Named[float] = Column(Float)
     examples_per_s: Named[float | None] = Column(Float)
     eta_s: Named[float | None] = Column(Float)
@@ -177,6 +180,25 @@ class CheckpointColumns(TypedColumns):
     size: Named[int] = Column(BigInteger)
     fingerprint: Named[Any] = Column(JSON(none_as_null=True), nullable=True)
     created_at: Named[datetime] = Column(Instant)
+
+
+class PartColumns(TypedColumns):
+    """Some rows of a job's predictions, behind the first `first_row` of them; all are gone when the file is there."""
+
+    job_id: Named[str] = Column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    first_row: Named[int] = Column(Integer, primary_key=True, autoincrement=False)
+    tenant_id: Named[str] = Column(TENANT)
+    rows: Named[int] = Column(Integer)
+    blob: Named[str] = Column(ForeignKey("blob.digest"), index=True)
+
+
+class PredictionsColumns(TypedColumns):
+    """The file that came of a job's predictions."""
+
+    job_id: Named[str] = Column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    tenant_id: Named[str] = Column(TENANT)
+    blob: Named[str] = Column(ForeignKey("blob.digest"), index=True)
+    size: Named[int] = Column(BigInteger)
 
 
 class ModelColumns(TypedColumns):
@@ -248,6 +270,8 @@ Index("ix_job_line", job.c.status, job.c.priority.desc(), job.c.queued_at, job.c
 event = Table("event", metadata, EventColumns)
 metric = Table("metric", metadata, MetricColumns)
 checkpoint = Table("checkpoint", metadata, CheckpointColumns)
+part = Table("part", metadata, PartColumns)
+predictions = Table("predictions", metadata, PredictionsColumns)
 model = Table(
     "model",
     metadata,

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from store.claims import Claim
+from store.claims import Claim, Hold, PredictionClaim
 from store.errors import BlobDamaged, NotFound, StaleAttempt, Unavailable
 from worker.lease import LeaseLapsed, TrainerLost
-from worker.training import Training, Workshop
+from worker.predicting import Predicting
+from worker.supervision import Workshop
+from worker.training import Training
 
 log = structlog.get_logger(__name__)
 LONGEST_PAUSE_S = 30.0
@@ -25,7 +27,7 @@ class Crew:
     owner: str
     slots: threading.BoundedSemaphore = field(init=False)
     rung: threading.Event = field(default_factory=threading.Event)
-    trainings: set[Training] = field(default_factory=set)
+    trainings: set[Training | Predicting] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.slots = threading.BoundedSemaphore(self.workshop.settings.concurrency)
@@ -77,7 +79,7 @@ class Crew:
         done, late = wait(releases, within_s)
         return not late and all(release.exception() is None for release in done)
 
-    def _claim(self) -> Claim | None:
+    def _claim(self) -> Claim | PredictionClaim | None:
         while candidates := self.workshop.claims.queued(CANDIDATES):
             for job_id in candidates:
                 if (
@@ -86,11 +88,15 @@ class Crew:
                     return claim
         return None
 
-    def _train(self, claim: Claim) -> bool:
-        """Train one job; True when the store was in the way."""
+    def _train(self, claim: Claim | PredictionClaim) -> bool:
+        """Do one job; True when the store was in the way."""
         job = log.bind(job=claim.job_id, attempt=claim.attempt)
-        job.info("job.claimed", epoch=claim.checkpoints[0].epoch if claim.checkpoints else 0)
-        training = Training(self.workshop, claim)
+        if isinstance(claim, Claim):
+            training: Training | Predicting = Training(self.workshop, claim)
+            job.info("job.claimed", epoch=claim.checkpoints[0].epoch if claim.checkpoints else 0)
+        else:
+            training = Predicting(self.workshop, claim)
+            job.info("job.claimed", row=claim.parts[-1].done if claim.parts else 0)
         self.trainings.add(training)
         try:
             training.run()
@@ -115,14 +121,14 @@ class Crew:
             self.trainings.discard(training)
         return False
 
-    def _end(self, claim: Claim, move: str, data: dict[str, str]) -> None:
+    def _end(self, claim: Hold, move: str, data: dict[str, str]) -> None:
         reason = f"{data['reason']}: {data['detail']}" if "reason" in data else None
         try:
             self.workshop.claims.end(claim, move, reason=reason, data=data)
         except (Unavailable, StaleAttempt) as error:
             log.warning("job.left_to_rescue", job=claim.job_id, detail=str(error))
 
-    def _hand_back(self, claim: Claim, detail: str) -> None:
+    def _hand_back(self, claim: Hold, detail: str) -> None:
         try:
             self.workshop.claims.hand_back(claim.job_id, claim.attempt, None, detail)
         except Unavailable as error:  # its lease runs out, and a rescuer finds it

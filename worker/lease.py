@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from store.claims import Claim, Claims, Orders
+from store.claims import Claims, Hold, Orders
 from store.errors import StaleAttempt, Unavailable
 from store.progress import Progress
 from worker.settings import WorkerSettings
@@ -30,7 +30,7 @@ class TrainerLost(Exception):
 class Lease:
     """Use as a context manager around everything that is done with a claim."""
 
-    def __init__(self, claims: Claims, claim: Claim, settings: WorkerSettings) -> None:
+    def __init__(self, claims: Claims, claim: Hold, settings: WorkerSettings) -> None:
         self._claims, self._claim, self._settings = claims, claim, settings
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)

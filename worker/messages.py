@@ -9,7 +9,7 @@ from store.progress import EpochReport, Progress
 
 @dataclass(frozen=True)
 class Stepped:
-    """A sign of life within an epoch."""
+    """A sign of life between two reports."""
 
     progress: Progress
 
@@ -45,18 +45,41 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class PartMade:
+    """The predictions of some rows, behind the first `first_row`, and what computed them."""
+
+    first_row: int
+    rows: int
+    content: bytes
+    progress: Progress
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True)
+class Written:
+    """All rows are predicted, and the file is written."""
+
+
+@dataclass(frozen=True)
 class Stopped:
-    """The trainer stopped because it was asked to; its last report holds the checkpoint."""
+    """The trainer stopped because it was asked to; its last report holds the checkpoint, or the last part."""
+
+
+@dataclass(frozen=True)
+class Starved:
+    """The trainer cannot go on now, but the same may succeed later; `detail` is a clause for people."""
+
+    detail: str
 
 
 @dataclass(frozen=True)
 class Broken:
-    """Training cannot go on: `reason` is a word for programs, `detail` a sentence for people."""
+    """The job cannot go on: `reason` is a word for programs, `detail` a sentence for people."""
 
     reason: str
     detail: str
     epoch: int | None = None
 
 
-Message = Stepped | Reported | Finished | Stopped | Broken
+Message = Stepped | Reported | Finished | PartMade | Written | Stopped | Starved | Broken
 STOP = "stop"  # what the supervisor says to ask for a checkpoint and an end

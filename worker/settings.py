@@ -20,6 +20,7 @@ class WorkerSettings(BaseSettings):
     renew_s: float = Field(2.0, gt=0, description="How often a worker says that it lives, and hears its orders.")
     hang_s: float = Field(300.0, gt=0, description="A trainer without any progress for so long counts as hung.")
     checkpoint_s: float = Field(60.0, gt=0, description="Training after which a checkpoint is kept, also in mid-epoch.")
+    part_s: float = Field(5.0, gt=0, description="Predicting after which a part of the predictions is stored.")
     rescue_s: float = Field(5.0, gt=0, description="How often lost workers and waiting jobs are looked for.")
     overdue_s: float = Field(15.0, ge=0, description="How long a queued job waits for its bell before a worker looks.")
     poll_s: float = Field(0.5, gt=0, description="How often the queue is looked at while no bell can be heard.")

@@ -26,13 +26,14 @@ from store.progress import EpochReport, Progress
 from worker import giving_way
 from worker.checkup import Checkup
 from worker.messages import STOP, Broken, Finished, Kept, Message, Reported, Stepped, Stopped
+from worker.predictor import PredictionAssignment, predict
 
 REPORT_S = 1.0  # epochs shorter than this are reported together
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """All that a trainer needs: the spec as JSON, where the arrays lie, and the checkpoint to go on or begin from."""
+    """All that training needs: the spec as JSON, where the arrays lie, and the checkpoint to go on or begin from."""
 
     spec: str
     dataset: Path
@@ -44,8 +45,11 @@ class Assignment:
     memory_bytes: int | None  # more than this it may not take
 
 
-def main(assignment: Assignment, pipe: Connection) -> None:
-    """Train, telling everything to `pipe`; ends when told STOP, when the pipe closes, or when training is over."""
+AnyAssignment = Assignment | PredictionAssignment
+
+
+def main(assignment: AnyAssignment, pipe: Connection) -> None:
+    """Train or predict, telling everything to `pipe`; ends when told STOP, when the pipe closes, or when it is done."""
     giving_way.die_with_parent()
     giving_way.be_the_first_to_go()
     if assignment.memory_bytes is not None:
@@ -58,11 +62,9 @@ def main(assignment: Assignment, pipe: Connection) -> None:
         signal.signal(number, signal.SIG_IGN)
     reach("trainer.started")
     try:
-        spec = TrainingSpec.model_validate_json(assignment.spec)
-        with threadpool_limits(spec.threads):
-            last = _train(assignment, spec, pipe)
-            reach("trainer.over")
-            pipe.send(last)
+        last = predict(assignment, pipe) if isinstance(assignment, PredictionAssignment) else _train(assignment, pipe)
+        reach("trainer.over")
+        pipe.send(last)
     except MemoryError:
         pipe.send(Broken("out_of_memory", _too_little(assignment.memory_bytes)))
     except SpecError as error:
@@ -84,7 +86,13 @@ def _too_little(memory_bytes: int | None) -> str:
     return f"The job needs more than the {memory_bytes} bytes of memory that a trainer may take here."
 
 
-def _train(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Message:
+def _train(assignment: Assignment, pipe: Connection) -> Message:
+    spec = TrainingSpec.model_validate_json(assignment.spec)
+    with threadpool_limits(spec.threads):
+        return _fit(assignment, spec, pipe)
+
+
+def _fit(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Message:
     data = Dataset.open(assignment.dataset)
     validation = Dataset.open(assignment.validation) if assignment.validation else None
     resume = Checkpoint.open(assignment.resume) if assignment.resume else None

@@ -1,104 +1,27 @@
-"""One claimed job, from start to end: start its trainer, write what it reports, obey orders.
+"""One claimed training: what its trainer begins with, and what becomes of its reports."""
 
-This runs in a thread of the worker at normal priority, while another one keeps the lease.
-"""
-
-import multiprocessing
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from threading import Event
-from typing import Any, TypeVar
 
 import structlog
 
-from store.blobs import Blobs
 from store.checkpoints import NewCheckpoint
-from store.claims import Claim, Claims
+from store.claims import Claim
 from store.crash_points import reach
-from store.datasets import Datasets
-from store.errors import BlobDamaged, StaleAttempt, Unavailable
-from store.queue import Doorbell
+from store.errors import BlobDamaged
 from worker import trainer
-from worker.lease import Lease, TrainerLost
-from worker.messages import STOP, Broken, Finished, Kept, Message, Reported, Stepped, Stopped
-from worker.settings import WorkerSettings
+from worker.messages import Finished, Kept, Message, Reported
+from worker.supervision import Supervision
 
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
-TICK_S = 0.25
-RELEASE_S = 8.0  # how long a drain waits for a store that is away
 
 
-@dataclass(frozen=True)
-class Workshop:
-    """What every training of a worker shares."""
+class Training(Supervision[Claim]):
+    """A run of a training."""
 
-    claims: Claims
-    datasets: Datasets
-    blobs: Blobs
-    settings: WorkerSettings
-    trainers: ForkServerContext
-    draining: Event
-    bell: Doorbell
-
-
-class Training:
-    """One run of one claim."""
-
-    def __init__(self, workshop: Workshop, claim: Claim) -> None:
-        self.workshop = workshop
-        self.claim = claim
-        self.claims = workshop.claims
-        self.lease = Lease(workshop.claims, claim, workshop.settings)
-        self.stop_move: str | None = None
-
-    def run(self) -> None:
-        """Train until the job is over, stopped or handed back.
-
-        Raises:
-            StaleAttempt: the job is somebody else's, or over.
-            Unavailable: what the job needs cannot be reached, or what it brought cannot be stored.
-            LeaseLapsed, TrainerLost, BlobDamaged, NotFound: as they say; the job is still ours to hand back or end.
-        """
-        with self.lease:
-            assignment = self._assignment()
-            self.lease.check()
-            if self.workshop.draining.is_set():
-                self.release()
-                return
-            reach("training.assigned")
-            ours, theirs = multiprocessing.Pipe()
-            process = self.workshop.trainers.Process(target=trainer.main, args=(assignment, theirs), daemon=True)
-            process.start()
-            theirs.close()
-            self.lease.watch(process.kill)
-            try:
-                while not self._listen(ours, process) and not self._tend(ours):
-                    self.lease.check()
-            except TrainerLost:
-                if self.stop_move != "fail":
-                    raise
-                self._fail(self._over_time())  # it was too slow to bring a checkpoint, and would be again
-            finally:
-                process.kill()
-                process.join()
-                process.close()
-                ours.close()
-
-    def release(self) -> None:
-        """Hand the job back as it was last stored, from any thread; whoever tends it here is fenced off by that."""
-        with suppress(StaleAttempt):
-            self._persist(lambda: self.claims.end(self.claim, "release"))
-            self.workshop.bell.ring(self.claim.job_id)
-
-    def _assignment(self) -> trainer.Assignment:
+    def assignment(self) -> trainer.Assignment:
+        """Its data, and the checkpoint to go on or to begin from."""
         claim, datasets = self.claim, self.workshop.datasets
         names = [claim.spec.dataset, *([claim.validation_dataset] if claim.validation_dataset else [])]
         folders = [datasets.folder(record) for record in datasets.get_all(claim.tenant, names)]
@@ -122,116 +45,31 @@ class Training:
                 return self.workshop.blobs.verified(record.blob)
             except BlobDamaged as error:
                 log.warning("checkpoint.damaged", checkpoint=record.id, detail=str(error))
-                self._persist(partial(self.claims.pass_over, self.claim, record, str(error), following))
+                self.persist(partial(self.claims.pass_over, self.claim, record, str(error), following))
         return None
 
-    def _listen(self, pipe: Connection, process: Any) -> bool:
-        """Wait a moment for the trainer's next message and write it; True when there is nothing left to train."""
-        ready = wait([pipe, process.sentinel], timeout=TICK_S)
-        if pipe in ready:
-            try:
-                message: Message = pipe.recv()
-            except (EOFError, ConnectionResetError, OSError) as error:
-                raise self._lost(process) from error
-            self.lease.storing(True)
-            try:
-                return self._take(message)
-            finally:
-                self.lease.storing(False)
-        if ready:
-            raise self._lost(process)
-        return False
-
-    def _lost(self, process: Any) -> Exception:
-        self.lease.check()  # a trainer that the lease killed did not just die
-        process.join(2.0)
-        code = process.exitcode
-        cause = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        hint = "; it may have run out of memory" if code == -9 else ""
-        return TrainerLost(f"the training process died ({cause}{hint})")
-
-    def _take(self, message: Message) -> bool:
-        if isinstance(message, Stepped):
-            self.lease.moved(message.progress)
-            return False
+    def take(self, message: Message) -> bool:
+        """Store epochs and checkpoints; in the end the model."""
         if isinstance(message, Reported):
             self._report(message)
             return False
-        if isinstance(message, Stopped):
-            move = self.stop_move or "release"
-            if move == "fail":
-                self._fail(self._over_time())
-                return True
-            self._persist(lambda: self.claims.end(self.claim, move))
-            self.workshop.bell.ring(self.claim.job_id)  # a released job is for another worker, now
-        elif isinstance(message, Finished):
-            stopping = self.claim.spec.early_stopping
-            reason = stopping.reason if stopping is not None and message.stopped_early else None
-            best = stopping is not None
-            self._persist(lambda: self.claims.succeed(self.claim, model_from_best=best, reason=reason))
-        else:
-            self._fail(message)
+        assert isinstance(message, Finished)
+        stopping = self.claim.spec.early_stopping
+        reason = stopping.reason if stopping is not None and message.stopped_early else None
+        best = stopping is not None
+        self.persist(lambda: self.claims.succeed(self.claim, model_from_best=best, reason=reason))
         return True
 
     def _report(self, message: Reported) -> None:
         reach("training.reported")
         checkpoints = [self._store(kept) for kept in message.checkpoints]
-        self.lease.progress = message.progress
-        orders = self._persist(
-            lambda: self.claims.report(self.claim, message.epochs, checkpoints, message.progress, message.fingerprint)
+        self.written(
+            message.progress,
+            lambda: self.claims.report(self.claim, message.epochs, checkpoints, message.progress, message.fingerprint),
         )
-        self.lease.written(orders)
 
     def _store(self, kept: Kept) -> NewCheckpoint:
-        blob = self._persist(lambda: self.workshop.blobs.put(kept.content))
+        blob = self.persist(lambda: self.workshop.blobs.put(kept.content))
         reach("training.kept")
         place, content = (kept.epoch, kept.step, kept.digest), (kept.metrics, blob, len(kept.content))
         return NewCheckpoint(*place, *content, kept.best, kept.steps)
-
-    def _over_time(self) -> Broken:
-        return Broken("runtime_limit", f"The job ran longer than its limit of {self.claim.spec.limits.runtime_s:g} s.")
-
-    def _fail(self, broken: Broken) -> None:
-        data: dict[str, Any] = {"reason": broken.reason, "detail": broken.detail}
-        if broken.epoch is not None:
-            data["epoch"] = broken.epoch
-        reason = f"{broken.reason}: {broken.detail}"
-        self._persist(lambda: self.claims.end(self.claim, "fail", reason=reason, data=data))
-
-    def _persist(self, write: Callable[[], T]) -> T:
-        """Write, again and again while the store is away, as long as the job surely is ours and time is left."""
-        began = time.monotonic()
-        while True:
-            try:
-                return write()
-            except Unavailable as error:
-                self.lease.check()
-                waited = time.monotonic() - began
-                if waited > (RELEASE_S if self.workshop.draining.is_set() else self.workshop.settings.lease_s):
-                    raise
-                log.warning("store.unavailable", job=self.claim.job_id, detail=error.reason)
-                time.sleep(TICK_S)
-
-    def _tend(self, pipe: Connection) -> bool:
-        """What is due besides listening: orders, limits, a drain; True when the job is ended."""
-        if self.lease.orders.cancel:
-            self._persist(lambda: self.claims.end(self.claim, "cancel"))
-            return True
-        limit = self.claim.spec.limits.runtime_s
-        if limit is not None and self.claim.runtime_s > limit:
-            self._stop(pipe, "fail")  # with its checkpoint: a retry goes on where it stood
-        elif self.workshop.draining.is_set():
-            self._stop(pipe, "release")
-        elif self.lease.orders.pause:
-            self._stop(pipe, "pause")
-        return False
-
-    def _stop(self, pipe: Connection, move: str) -> None:
-        """Ask the trainer, once, to bring a checkpoint and end."""
-        if self.stop_move is None:
-            self.stop_move = move
-            self.lease.stopping()
-            try:
-                pipe.send(STOP)
-            except OSError:
-                return  # it just ended; its last message, or its death, is read next

@@ -23,6 +23,7 @@ from store.datasets import Datasets
 from store.environment import read_settings
 from store.errors import Unavailable
 from store.migrate import is_migrated
+from store.predictions import Predictions
 from store.queue import Doorbell
 from store.rescue import Watch
 from store.settings import StoreSettings
@@ -31,7 +32,7 @@ from worker.crew import Crew
 from worker.drain import Drain
 from worker.rescue import Rounds
 from worker.settings import WorkerSettings
-from worker.training import Workshop
+from worker.supervision import Workshop
 
 log = structlog.get_logger(__name__)
 LONGEST_FOLDER = 40  # characters
@@ -78,7 +79,9 @@ def _work(settings: WorkerSettings, places: StoreSettings, database: Database, f
     kernels = find_kernels()
     draining, blobs = threading.Event(), Blobs(database, places.blobs, places.cache)
     bell = Doorbell(places.broker_url)
-    workshop = Workshop(Claims(database), Datasets(database, blobs), blobs, settings, trainers, draining, bell)
+    workshop = Workshop(
+        Claims(database), Predictions(database), Datasets(database, blobs), blobs, settings, trainers, draining, bell
+    )
     crew = Crew(workshop, owner=f"{socket.gethostname()}-{os.getpid()}")
     drain, hearing = Drain(crew, folder), threading.Event()
     rounds = Rounds(crew, Watch(workshop.claims, settings.lease_s, every_s=settings.rescue_s), hearing.is_set)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import click
 from rich.text import Text
 
+from client.commands.batch_predict import predictions
 from client.commands.checkpoints import checkpoint, checkpoints
 from client.commands.watching import watch as watch_job
 from client.display import number, percent
@@ -21,7 +22,7 @@ LATEST = 20  # events of a story that are shown
 @click.group(invoke_without_command=True)
 @click.pass_context
 def jobs(context: click.Context) -> None:
-    """See, watch, stop and go on with training jobs. Alone, it lists them."""
+    """See, watch, stop and go on with jobs. Alone, it lists them."""
     if context.invoked_subcommand is None:
         context.invoke(list_)
 
@@ -29,16 +30,17 @@ def jobs(context: click.Context) -> None:
 @jobs.command("list")
 @click.option("--status", help="Only jobs of this status.")
 @click.option("--name", help="Only jobs of this name.")
+@click.option("--kind", type=click.Choice(["train", "predict"]), help="Only trainings, or only predictions.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 @connected
 @pass_terminal
-def list_(terminal: Terminal, status: str | None, name: str | None, limit: int) -> None:
+def list_(terminal: Terminal, status: str | None, name: str | None, kind: str | None, limit: int) -> None:
     """List jobs, newest first."""
-    page = terminal.client().jobs.list(status=status, name=name, limit=limit)
+    page = terminal.client().jobs.list(status=status, name=name, kind=kind, limit=limit)
     if terminal.json:
         terminal.document([record.to_json() for record in page.data])
     else:
-        terminal.table(("id", "name", "status", "place", "epoch", "loss"), (_row(record) for record in page.data))
+        terminal.table(("id", "name", "status", "place", "done", "loss"), (_row(record) for record in page.data))
 
 
 @jobs.command()
@@ -108,7 +110,7 @@ def delete(terminal: Terminal, job: str) -> None:
 @connected
 @pass_terminal
 def pause(terminal: Terminal, job: str) -> None:
-    """Stop a job until it is resumed. A running one keeps a checkpoint first."""
+    """Stop a job until it is resumed. A running one keeps what it has done first."""
     _say(terminal, terminal.client().jobs.get(job).pause(), "asked to pause")
 
 
@@ -117,7 +119,7 @@ def pause(terminal: Terminal, job: str) -> None:
 @connected
 @pass_terminal
 def resume(terminal: Terminal, job: str) -> None:
-    """Let a paused job go on from its last checkpoint, or take back a pause that is still pending."""
+    """Let a paused job go on from where it stood, or take back a pause that is still pending."""
     _say(terminal, terminal.client().jobs.get(job).resume(), "running; its pause was taken back")
 
 
@@ -126,7 +128,7 @@ def resume(terminal: Terminal, job: str) -> None:
 @connected
 @pass_terminal
 def retry(terminal: Terminal, job: str) -> None:
-    """Let a failed job go on from its last checkpoint."""
+    """Let a failed job go on from where it was stored last."""
     found = terminal.client().jobs.get(job)
     diverged = (found.record.status_reason or "").startswith("diverged")
     _say(terminal, found.retry())
@@ -203,17 +205,24 @@ def receipt(terminal: Terminal, job: str) -> None:
     terminal.document(terminal.client().jobs.get(job).receipt())
 
 
+def _done(record: JobRecord) -> tuple[str, str]:
+    """Epochs, or rows that are predicted: how many of how many."""
+    progress = record.progress
+    if progress.rows is not None:
+        return f"{progress.rows_done:,}", f"{progress.rows:,}"
+    return str(progress.epoch), str(progress.epochs)
+
+
 def _row(record: JobRecord) -> tuple[object, ...]:
-    progress = f"{record.progress.epoch}/{record.progress.epochs}"
     return (
         record.id,
         record.name,
         record.status,
         record.queue_position or "",
-        progress,
+        "/".join(_done(record)),
         number(record.metrics.train_loss if record.metrics else None),
     )
 
 
-for command in (checkpoint, checkpoints):
+for command in (checkpoint, checkpoints, predictions):
     jobs.add_command(command)

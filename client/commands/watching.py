@@ -4,13 +4,14 @@ from rich.markup import escape
 
 from client.display import TrainingDisplay, percent
 from client.jobs import Job
+from client.progress import PredictionsDisplay
 from client.terminal import FAILED, INTERRUPTED, OK, Terminal
 
 
 def watch(terminal: Terminal, job: Job) -> int:
     """Show the job's life, then how it ended; gives the exit code."""
     try:
-        with TrainingDisplay(terminal.talk, job.name, job.record.progress.epochs) as display:
+        with _display(terminal, job) as display:
             for event in job:
                 display.show(event)
     except KeyboardInterrupt:
@@ -27,6 +28,13 @@ def watch(terminal: Terminal, job: Job) -> int:
     return OK if job.status == "succeeded" else FAILED
 
 
+def _display(terminal: Terminal, job: Job) -> TrainingDisplay | PredictionsDisplay:
+    progress = job.record.progress
+    if progress.rows is not None:
+        return PredictionsDisplay(terminal.talk, job.name, progress.rows)
+    return TrainingDisplay(terminal.talk, job.name, progress.epochs)
+
+
 def ended(job: Job) -> str:
     """How the job ended, in a sentence or two."""
     record = job.record
@@ -36,6 +44,8 @@ def ended(job: Job) -> str:
     if record.status != "succeeded":
         reason = f": {record.status_reason.rstrip('.')}" if record.status_reason else ""
         return f"[bold red]{record.name} {record.status}[/]{took}{escape(reason)}."
+    if record.kind == "predict":
+        return f"[bold green]{record.name} succeeded[/]{took}, {record.progress.rows:,} rows predicted."
     said = ""
     if record.metrics is not None:
         metrics = record.metrics

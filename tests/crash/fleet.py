@@ -21,6 +21,7 @@ from store.jobs import Jobs
 from store.lifecycle import OVER
 from store.migrate import migrate
 from store.models import Models
+from store.predictions import Predictions
 from store.records import JobRecord
 from tests.crash.nursery import Nursery
 from tests.infrastructure.process import free_port
@@ -33,6 +34,7 @@ IMPATIENT = {
     "NUDGE_RESCUE_S": "0.1",
     "NUDGE_OVERDUE_S": "0.3",
     "NUDGE_CONCURRENCY": "1",
+    "NUDGE_PART_S": "0.0001",  # every 256 rows are a part of their own
     "NUDGE_GIVE_WAY": "false",  # the tests themselves keep the processors busy
 }
 
@@ -48,6 +50,7 @@ class Fleet:
         migrate(self.database)
         self.blobs = Blobs(self.database, f"file://{folder / 'blobs'}", folder / "cache")
         self.jobs, self.models = Jobs(self.database), Models(self.database, self.blobs)
+        self.predictions = Predictions(self.database)
         self.environment = clean_environment() | IMPATIENT
         self.environment |= {"NUDGE_DATA": str(folder), "DATABASE_URL": database_url, "BROKER_URL": broker_url}
         self.environment |= {"NUDGE_CRASH_POINTS": str(self.points)}
@@ -108,10 +111,12 @@ class Fleet:
         return str(answer.json()["id"])
 
     def submit(self, spec: dict[str, Any]) -> str:
-        """The id of a new job; the request is sent again with its key, also when it was answered."""
+        """The id of a new job, of predictions where a model is named; the request is sent again, also when answered."""
         name = f"crash-{next(self._keys)}"
         spec, headers = spec | {"name": name}, {"Idempotency-Key": name}
-        first, second = (self.ask("POST", "/v1/jobs", json=spec, headers=headers) for _ in range(2))
+        model = spec.pop("model", None)
+        path = "/v1/jobs" if model is None else f"/v1/models/{model}/batch-predictions"
+        first, second = (self.ask("POST", path, json=spec, headers=headers) for _ in range(2))
         assert (first.status_code, second.status_code) == (202, 202), first.text
         assert second.headers["Idempotent-Replayed"] == "true"
         assert first.json()["id"] == second.json()["id"]
@@ -128,8 +133,8 @@ class Fleet:
         return self.wait(job, lambda record: record.status in OVER)
 
     def wait_training(self, job: str) -> JobRecord:
-        """Its first epoch is reported, and others are not."""
-        return self.wait(job, lambda record: record.epoch > 0)
+        """Its first epoch is reported, or the first of its predictions, and others are not."""
+        return self.wait(job, lambda record: record.epoch > 0 or bool(record.rows_done))
 
     def owner(self, job: str) -> psutil.Process:
         """The worker that took a job last."""

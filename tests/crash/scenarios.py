@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import update
+
 from store.lifecycle import Status
+from store.parts import parts_of
+from store.tables import blob
 from tests.crash.fleet import Fleet
 from tests.service.house import TENANT
 
@@ -103,6 +107,19 @@ def is_resumed_behind_damage(fleet: Fleet, arm: Arm, spec: Spec) -> str:
     job = _paused(fleet, spec)
     newest = fleet.jobs.checkpoints(TENANT, job)[0]
     fleet.blobs.path(newest.blob).write_bytes(b"damaged")
+    arm()
+    _ask_for(fleet, job, "resume")
+    return job
+
+
+def is_resumed_behind_a_damaged_part(fleet: Fleet, arm: Arm, spec: Spec) -> str:
+    job = _paused(fleet, spec)
+    with fleet.database.transaction() as connection:
+        first = parts_of(connection, job)[0]
+        damage = update(blob).where(blob.c.digest == first.blob).values(content=b"damaged")
+        connection.execute(damage)
+    for copy in fleet.folder.rglob(first.blob.removeprefix("sha256:")):
+        copy.write_bytes(b"damaged")
     arm()
     _ask_for(fleet, job, "resume")
     return job

@@ -15,11 +15,13 @@ from tests.crash.scenarios import (
     BASE,
     SPECS,
     Scenario,
+    Spec,
     is_cancelled,
     is_cancelled_with_others,
     is_paused,
     is_released,
     is_resumed,
+    is_resumed_behind_a_damaged_part,
     is_resumed_behind_damage,
     is_retried,
     loses_its_trainer,
@@ -61,7 +63,7 @@ CASES = [
     Case("bell.before_send", "service"),
     Case("bell.heard", "worker"),
     *around("claim", "worker"),
-    Case("training.assigned", "worker"),
+    Case("supervision.assigned", "worker"),
     Case("trainer.started", "worker.trainer"),
     Case("trainer.mid_epoch", "worker.trainer", spec="long_epochs"),
     Case("trainer.before_report", "worker.trainer"),
@@ -91,6 +93,19 @@ CASES = [
     *around("damage", "worker", is_resumed_behind_damage, "slow", seed=6),
     *around("release", "worker", is_released, "slow"),
     *around("rescue", "worker", loses_its_trainer, "slow"),
+]
+PREDICTIONS = [
+    Case("trainer.started", "worker.trainer", spec="few"),
+    Case("predictor.before_part", "worker.trainer", spec="few", passes=1),
+    Case("predictor.sent_part", "worker.trainer", spec="few", passes=1),
+    Case("predictor.before_file", "worker.trainer", spec="few"),
+    Case("trainer.over", "worker.trainer", spec="few"),
+    Case("predicting.reported", "worker", spec="few", passes=1),
+    Case("predicting.kept", "worker", spec="few", passes=1),
+    *around("part", "worker", spec="few", passes=1),
+    Case("predicting.put", "worker", spec="few"),
+    *around("deliver", "worker", spec="few"),
+    *around("part_damage", "worker", is_resumed_behind_a_damaged_part, "many"),
 ]
 ENDS = {"diverging": Status.FAILED, "endless": Status.CANCELLED}
 
@@ -144,12 +159,10 @@ def test_a_job_is_as_if_nothing_had_happened(
 def assert_sound(fleet: Fleet, job: str, *, damaged: bool) -> None:
     """Nothing of a job that is over was lost or doubled, and no bytes were `damaged` by a kill."""
     record, events = fleet.jobs.get(TENANT, job), fleet.jobs.events(TENANT, job)
-    assert [event.number for event in events] == list(range(1, record.last_event + 1))
-    types = Counter(event.type for event in events)
-    assert types["started"] == record.attempt == sum(types[kind] for kind in QUEUED_BY)
-    assert events[-1].type == record.status
-    assert ("checkpoint_damaged" in types) == damaged, "a row named bytes that were not stored"
-    assert sum(types[kind] for kind in FINAL_EVENTS) == 1 + types["retried"]
+    assert_story_sound(fleet, job)
+    assert ("checkpoint_damaged" in {event.type for event in events}) == damaged, (
+        "a row named bytes that were not stored"
+    )
     epochs = list(range(1, record.epoch + 1))
     assert [event.data["epoch"] for event in events if event.type == "epoch"] == epochs
     assert [row["epoch"] for row in fleet.jobs.metrics(TENANT, job)] == epochs
@@ -159,7 +172,49 @@ def assert_sound(fleet: Fleet, job: str, *, damaged: bool) -> None:
         assert len(fleet.blobs.get(checkpoint.blob)) == checkpoint.size
     models = fleet.models.page(TENANT, 200, None, record.name).items
     assert [model.id for model in models] == ([record.model_id] if record.status == Status.SUCCEEDED else [])
+
+
+def assert_story_sound(fleet: Fleet, job: str) -> None:
+    """Its events have no gaps, and tell of one life."""
+    record, events = fleet.jobs.get(TENANT, job), fleet.jobs.events(TENANT, job)
+    assert [event.number for event in events] == list(range(1, record.last_event + 1))
+    types = Counter(event.type for event in events)
+    assert types["started"] == record.attempt == sum(types[kind] for kind in QUEUED_BY)
+    assert events[-1].type == record.status
+    assert sum(types[kind] for kind in FINAL_EVENTS) == 1 + types["retried"]
     assert [twin.id for twin in fleet.jobs.page(TENANT, 200, None, name=record.name).items] == [job]
+
+
+@pytest.fixture(scope="module")
+def predicted(fleet: Fleet, dataset: str) -> dict[str, tuple[Spec, str]]:
+    """What is asked for under each name, and the digest of the file that comes of it when nothing disturbs it."""
+    model = fleet.wait_over(fleet.submit(BASE | SPECS["small"] | {"dataset": dataset})).model_id
+    few: Spec = {"model": model, "dataset": dataset, "outputs": True, "limits": {"attempts": 100}}
+    found: dict[str, tuple[Spec, str]] = {}
+    for name, spec in {"few": few, "many": few | {"dataset": fleet.upload(20_000)}}.items():
+        calm = fleet.wait_over(fleet.submit(spec))
+        found[name] = spec, fleet.predictions.get(TENANT, calm.id).blob
+    return found
+
+
+@pytest.mark.parametrize("case", PREDICTIONS, ids=str)
+def test_predictions_are_as_if_nothing_had_happened(
+    fleet: Fleet, predicted: dict[str, tuple[Spec, str]], case: Case
+) -> None:
+    spec, calm = predicted[case.spec]
+    job = case.scenario(fleet, lambda: fleet.arm(case.point, case.passes), spec)
+    assert fleet.victim(case.point) == case.victim
+    record = fleet.wait_over(job)
+    assert record.status == Status.SUCCEEDED, record.status_reason
+    assert_story_sound(fleet, job)
+    assert record.rows_done == record.rows
+    done = [event.data["rows_done"] for event in fleet.jobs.events(TENANT, job) if event.type == "part"]
+    damaged = [event.type for event in fleet.jobs.events(TENANT, job)].count("part_damaged")
+    assert damaged == (case.scenario is is_resumed_behind_a_damaged_part)
+    assert damaged or done == sorted(set(done)), "a part was stored twice"
+    file = fleet.predictions.get(TENANT, job)
+    assert file.blob == calm
+    assert len(fleet.blobs.get(file.blob)) == file.size
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -206,4 +261,4 @@ def test_kills_leave_no_bytes_behind(fleet: Fleet, dataset: str) -> None:
 
 def test_every_point_is_killed_at() -> None:
     here = {"delete.before_commit", "delete.committed", *(point for point in POINTS if point.startswith("collect."))}
-    assert {case.point for case in CASES} | here == set(POINTS)
+    assert {case.point for case in CASES + PREDICTIONS} | here == set(POINTS)

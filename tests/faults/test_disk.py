@@ -11,6 +11,7 @@ from tests.faults.conftest import HASTY, STEADY
 from tests.infrastructure.faults import Faults
 from tests.infrastructure.processes import eventually
 from tests.service.house import is_problem, running
+from tests.worker.asked import OFTEN, Asked
 from tests.worker.conftest import TENANT, Outcome, Plant
 
 
@@ -36,6 +37,17 @@ def test_blobs_that_cannot_be_written_cost_nothing_but_time(plant: Plant, faults
     assert (over.status, "rescued" in plant.events(job)) == ("succeeded", False)
     assert plant.digest(job) == undisturbed.digest
     assert plant.metrics(job) == undisturbed.metrics
+
+
+def test_predictions_that_cannot_be_written_go_on_later(plant: Plant, faults: Faults) -> None:
+    with plant.worker(**HASTY | OFTEN | faults.environment):
+        asked = Asked(plant)
+        calm, job = asked.digest(asked.submit()), asked.submit(limits={"attempts": 1})
+        asked.wait_part(job, 1)
+        with faults.disk(plant.folder / "blobs" / "incoming", write=errno.ENOSPC):
+            plant.wait(job, lambda _: bool(_told(plant, job, "released")))
+            assert "No space left on device" in _told(plant, job, "released")[0]
+        assert asked.digest(job) == calm
 
 
 def test_a_dataset_that_cannot_be_laid_out_is_waited_for(plant: Plant, faults: Faults) -> None:

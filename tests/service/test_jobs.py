@@ -20,7 +20,9 @@ def test_submit_answers_with_the_job_as_it_will_run(house: House, dataset: str) 
     assert job["spec"]["optimizer"]["type"] == "sgd"
     assert job["spec"]["spec_version"] == 1
     assert job["estimate"]["parameters"] == 22
-    assert job["progress"] == {"epoch": 0, "epochs": 3, "fraction": 0.0, "examples_per_s": None, "eta_s": None}
+    told = {"epoch": 0, "epochs": 3, "rows_done": None, "rows": None, "fraction": 0.0}
+    assert job["progress"] == told | {"examples_per_s": None, "eta_s": None}
+    assert job["kind"] == "train"
     assert job["metrics"] is job["model"] is job["checkpoint"] is job["started_at"] is None
     assert house.http.get(answer.headers["location"]).json() == job
 

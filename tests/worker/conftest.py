@@ -28,6 +28,7 @@ from store.jobs import Jobs
 from store.lifecycle import OVER
 from store.migrate import migrate
 from store.models import Models
+from store.predictions import Predictions
 from store.queue import Doorbell
 from store.records import JobRecord
 from tests.infrastructure.processes import PATIENCE, eventually
@@ -63,6 +64,7 @@ class Plant:
         self.datasets = Datasets(self.database, self.blobs)
         self.jobs = Jobs(self.database)
         self.models = Models(self.database, self.blobs)
+        self.predictions = Predictions(self.database)
         self.bell = Doorbell(broker_url)
         self.dataset = self.add_rings()
 

@@ -8,7 +8,7 @@ from store.claims import Claim, Claims
 from tests.worker.conftest import Plant
 from worker.crew import Crew
 from worker.settings import WorkerSettings
-from worker.training import Workshop
+from worker.supervision import Workshop
 
 
 @dataclass
@@ -37,7 +37,7 @@ def test_a_bell_between_the_last_look_and_the_free_slot_is_heard(lone_plant: Pla
     context = multiprocessing.get_context("forkserver")
     settings, draining = WorkerSettings(concurrency=1), threading.Event()
     claims = LookingOnce(plant.database)
-    workshop = Workshop(claims, plant.datasets, plant.blobs, settings, context, draining, plant.bell)
+    workshop = Workshop(claims, plant.predictions, plant.datasets, plant.blobs, settings, context, draining, plant.bell)
     crew = Noting(workshop, owner="test")
     crew.work()
     assert crew.trained == late
