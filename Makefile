@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := $(VENV)/peers
+SERVING := $(VENV)/serving
 TORCH := torch==2.13.0
 PORT ?= 8080
 DATA ?= data
@@ -49,6 +50,13 @@ $(PEERS)/peers.stamp: requirements/peers.txt $(BIN)/uv
 	@$(PYTHON) -m venv --without-pip $(PEERS)
 	@$(BIN)/uv pip install --python $(PEERS)/bin/python --quiet --compile-bytecode --require-hashes -r requirements/peers.txt
 	@$(PYTHON) -m pip --python $(PEERS)/bin/python install --quiet $(TORCH)
+	@touch $@
+
+# So do the other servers, which want versions of their own.
+$(SERVING)/serving.stamp: requirements/serving.txt $(BIN)/uv
+	@echo "Making the environment of the other servers in $(SERVING) ..."
+	@$(PYTHON) -m venv --without-pip $(SERVING)
+	@$(BIN)/uv pip install --python $(SERVING)/bin/python --quiet --compile-bytecode --require-hashes -r requirements/serving.txt
 	@touch $@
 
 .PHONY: help
@@ -110,6 +118,10 @@ bench-service: $(VENV)/dev.stamp  ## measure submit, events and job start; the l
 .PHONY: bench-load
 bench-load: $(VENV)/dev.stamp  ## ask a server while every core trains; the last line is JSON: make bench-load ARGS="--seconds 20"
 	@$(BIN)/python benchmarks/load.py $(ARGS)
+
+.PHONY: bench-serving
+bench-serving: $(VENV)/dev.stamp $(SERVING)/serving.stamp  ## predict beside MLServer, LitServe and FastAPI; the last line is JSON: make bench-serving ARGS="--rounds 3"
+	@$(BIN)/python benchmarks/serving.py $(ARGS)
 
 .PHONY: chaos
 chaos: $(VENV)/dev.stamp  ## break everything while jobs run, and check every one: make chaos ARGS="--faults 200 --database postgresql"

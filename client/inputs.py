@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 IDX_TYPES = {0x08: "B", 0x09: "b", 0x0B: "h", 0x0C: "i", 0x0D: "f", 0x0E: "d"}
 
 
@@ -33,6 +34,15 @@ def read(source: str) -> list[Any]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{source} is neither JSON nor CSV nor IDX.") from error
     return _json(text, source) if text.lstrip()[:1] in {"[", "{"} else _csv(text, source)
+
+
+def picture_file(source: str) -> Path | None:
+    """The path in `source`, if it is that of a PNG or JPEG file."""
+    path = Path(source)
+    if source.lstrip()[:1] in {"[", "{", "-"} or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return path if file.read(8).startswith(PICTURES) else None
 
 
 def _json(text: str, source: str) -> list[Any]:

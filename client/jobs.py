@@ -143,9 +143,9 @@ class Job:
             raise JobError(f"{self.id} {self.status}{reason}, so it made no model.")
         return Models(self._transport).get(self.record.model)
 
-    def predict(self, inputs: Any, top: int | None = None) -> Predictions:
+    def predict(self, inputs: Any, top: int | None = None, *, mask: Any = None) -> Predictions:
         """Predict with the trained network, waiting for it if need be; see `Model.predict`."""
-        return self.model().predict(inputs, top)
+        return self.model().predict(inputs, top, mask=mask)
 
     def _ask(self, wait: float | None = None) -> "Job":
         headers = {"If-None-Match": self._etag} if self._etag and wait else {}

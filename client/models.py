@@ -1,6 +1,7 @@
 """Models: trained networks, to ask for predictions."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from client.arrays import as_example, to_list
@@ -40,11 +41,33 @@ class Model:
     def __repr__(self) -> str:
         return f"<Model {self.id} {self.name!r} version {self.record.version}>"
 
-    def predict(self, inputs: Any, top: int | None = None) -> Predictions:
+    def predict(self, inputs: Any, top: int | None = None, *, mask: Any = None) -> Predictions:
         """What the network says to `inputs`: an array or nested lists, shape (n, *input_shape), raw values as
-        they were uploaded (the model carries its own preprocessing). `top` asks for the best few classes."""
-        body = {"inputs": to_list(inputs)} | ({"top": top} if top is not None else {})
-        answer = self._transport.post(f"/v1/models/{self.id}/predict", body, again=True)
+        they were uploaded (the model carries its own preprocessing). `top` asks for the best few classes.
+        `mask`, for sequences of unequal length, shape (n, time): 1 for each step that counts, 0 for padding."""
+        body: dict[str, Any] = {"inputs": to_list(inputs)} | ({} if mask is None else {"mask": to_list(mask)})
+        return self._ask(body, top)
+
+    def predict_rows(
+        self, dataset: Dataset | str, offset: int = 0, limit: int = 100, top: int | None = None
+    ) -> Predictions:
+        """What the network says to rows of a dataset, from number `offset` on, `limit` at most; with its masks."""
+        dataset_id = dataset if isinstance(dataset, str) else dataset.id
+        return self._ask({"dataset": dataset_id, "offset": offset, "limit": limit}, top)
+
+    def predict_pictures(self, *paths: str | Path, resize: bool = False, top: int | None = None) -> Predictions:
+        """What the network says to pictures (PNG, JPEG) of the model's size; `resize` stretches others to it."""
+        files = [("file", (Path(path).name, Path(path).read_bytes())) for path in paths]
+        fields = {"resize": "true" if resize else "false"} | ({} if top is None else {"top": str(top)})
+        request = self._transport.http.build_request("POST", self._predict, data=fields, files=files)
+        return Predictions.model_validate_json(self._transport.send(request, again=True).content)
+
+    @property
+    def _predict(self) -> str:
+        return f"/v1/models/{self.id}/predict"
+
+    def _ask(self, body: dict[str, Any], top: int | None) -> Predictions:
+        answer = self._transport.post(self._predict, body | ({} if top is None else {"top": top}), again=True)
         return Predictions.model_validate_json(answer.content)
 
     def evaluate(self, dataset: str | Dataset, *, rows: range | None = None, top: int | None = None) -> Evaluation:

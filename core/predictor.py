@@ -34,6 +34,8 @@ class Predictor:
         self._loss, self._preprocessing = loss, preprocessing
         self._theta, self._state = theta, state
         self.rows = evaluation_rows(network, theta.dtype.name)  # that are computed together
+        self.flops = network.flops  # of one row
+        self._looks_up = any(at.layer.categories() is not None for at in network.layers)
         self._mine = threading.local()  # each thread computes in a workspace of its own
 
     @classmethod
@@ -67,7 +69,7 @@ class Predictor:
         if inputs.shape[1:] != self.input_shape or inputs.dtype.kind not in "fiub":
             size = " x ".join(map(str, self.input_shape))
             raise ValueError(f"Inputs must be numbers, {size} of them for each example.")
-        check_inputs(self.network, inputs)
+        self.check(inputs)
         outputs = np.empty((len(inputs), *self.network.output_shape), self._theta.dtype)
         workspace, room = self._room()
         with np.errstate(all="ignore"):
@@ -77,6 +79,11 @@ class Predictor:
                 x = self._preprocessing.apply(_real(raw), room[: len(raw)])
                 outputs[start : start + self.rows] = self._loss.outputs(workspace.forward(x, of_batch))
         return outputs
+
+    def check(self, inputs: Array) -> None:
+        """Raises SpecError for numbers that a layer cannot look up."""
+        if self._looks_up:
+            check_inputs(self.network, inputs)
 
     def label(self, outputs: Array, top: int) -> list[Prediction]:
         """For class targets: the likeliest class of each row of outputs (n, k), and the `top` likeliest."""

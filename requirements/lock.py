@@ -19,6 +19,7 @@ LOCKS: dict[str, list[str]] = {
     "default": ["pyproject.toml"],
     "dev": ["pyproject.toml", "--all-extras", "--group", "dev", "-c", "requirements/default.txt"],
     "peers": ["requirements/peers.in", "-c", "requirements/dev.txt"],
+    "serving": ["requirements/serving.in"],
 }
 
 

@@ -5,6 +5,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from threadpoolctl import threadpool_limits
 
 from service.app import create_app
 from service.settings import ServiceSettings
@@ -35,6 +36,8 @@ def main() -> None:
         sys.exit(refusal)
     # Threads of the store give up the GIL at every statement; five milliseconds is long to wait for it again.
     sys.setswitchinterval(0.0005)
+    # Forwards are small, and several run side by side: threads of one product would only wait for one another.
+    threadpool_limits(1, user_api="blas")
     app = create_app(settings, store)
     config = uvicorn.Config(
         app,

@@ -33,6 +33,7 @@ from service import (
     teaching,
     what_if,
 )
+from service.express import Express
 from service.guard import Guard
 from service.metering import Metering
 from service.parameters import strict_parameters
@@ -87,6 +88,7 @@ def create_app(settings: ServiceSettings | None = None, store: StoreSettings | N
         middleware=[
             Middleware(Metering, registry=registry),
             Middleware(Guard, settings=settings, refuse=problems.answer),
+            Middleware(Express, route=predictions.ROUTE, known=tuple(problems.PROBLEMS), refuse=problems.answer),
         ],
     )
     app.state.registry = registry

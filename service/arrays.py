@@ -1,29 +1,18 @@
-"""Inputs of a prediction, from JSON straight into NumPy.
-
-The quick way takes what the quickest parser made of the body, once a look at the bytes has shown that the parser cannot
-have hidden anything: it keeps the last of two equal keys and lets huge integers and NUL pass. Whatever looks odd, and
-whatever NumPy refuses, goes the strict way, which is slow and names the place.
-"""
+"""Rows of numbers in requests, as nested lists or as base64: into NumPy, or refused with their place."""
 
 import base64
 import binascii
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
-from pydantic import Discriminator, Field, Tag, ValidationError
+from pydantic import Field
 
-from core.spec import Spec, SpecError, findings, pointer
-from service import strict_json
+from core.spec import Spec, pointer
 
 Inputs = NDArray[Any]
-# The quick way is for bodies of which nothing else is left when all numbers, brackets and blanks are taken out.
-_NUMBERS = b"0123456789+-.eE[], \t\r\n"
-_PLAIN = frozenset({b'{"inputs":}', b'{"inputs":"top":}', b'{"top":"inputs":}'})
-_MAX_TOP = 1000
 
 
 class EncodedArray(Spec):
@@ -32,19 +21,6 @@ class EncodedArray(Spec):
     data: str = Field(description="Base64 of the bytes.", examples=["AAAAAA=="])
     dtype: Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "float16", "float32", "float64"]
     shape: tuple[int, ...] = Field(min_length=1, max_length=9, examples=[[1, 28, 28]])
-
-
-class PredictRequest(Spec):
-    """Rows to predict: raw values as they were uploaded; the model carries its preprocessing."""
-
-    inputs: Annotated[
-        Annotated[list[Any], Tag("<rows>")] | Annotated[EncodedArray, Tag("<encoded>")],
-        Discriminator(lambda value: "<rows>" if isinstance(value, list) else "<encoded>"),
-    ] = Field(
-        description="Rows as nested lists of numbers, each of the model's input shape or flat, or an encoded array.",
-        examples=[[[5.1, 3.5, 1.4, 0.2]]],
-    )
-    top: int = Field(1, ge=1, le=_MAX_TOP, strict=True, description="How many classes to name for each row.")
 
 
 @dataclass
@@ -68,51 +44,6 @@ class BatchTooLarge(Exception):
         return f"One prediction takes {self.limit} rows at most (NUDGE_MAX_PREDICT_ROWS); send the rows in several."
 
 
-def parse(body: bytes, input_shape: tuple[int, ...], max_rows: int) -> tuple[Inputs, int]:
-    """The rows (n, *input_shape) of a PredictRequest, and its `top`.
-
-    Raises:
-        MalformedJson, RefusedJson, SpecError, InputsRefused, BatchTooLarge.
-    """
-    array, top = _quickly(body) or _strictly(body, input_shape, max_rows)
-    if len(array) > max_rows:
-        raise BatchTooLarge(max_rows)
-    return _shaped(array, input_shape), top
-
-
-def _quickly(body: bytes) -> tuple[Inputs, int] | None:
-    """The request, if it is plain beyond doubt: {"inputs": [numbers], "top": n}, all within the integers."""
-    if body.translate(None, _NUMBERS) not in _PLAIN:
-        return None
-    try:
-        value = orjson.loads(body)
-        inputs, top = value.get("inputs"), value.get("top", 1)
-        if type(inputs) is not list or not inputs or type(top) is not int or not 1 <= top <= _MAX_TOP:
-            return None
-        array = np.asarray(inputs, dtype=np.float64)
-    except (ValueError, TypeError):
-        return None
-    # Beyond this an integer is refused and a float is not; NumPy's floats no longer tell which it was.
-    return (array, top) if (np.abs(array) < strict_json.INTEGER_LIMIT).all() else None
-
-
-def _strictly(body: bytes, input_shape: tuple[int, ...], max_rows: int) -> tuple[Inputs, int]:
-    value = strict_json.loads(body)
-    rows = value.get("inputs") if isinstance(value, dict) else None
-    if isinstance(rows, list):
-        value = {**value, "inputs": []}  # what is left is short enough for pydantic
-    try:
-        request = PredictRequest.model_validate(value)
-    except ValidationError as error:
-        raise SpecError(findings(error)) from None
-    if isinstance(request.inputs, EncodedArray):
-        return _decode(request.inputs), request.top
-    assert isinstance(rows, list)
-    if len(rows) > max_rows:
-        raise BatchTooLarge(max_rows)
-    return _numbers(rows, input_shape), request.top
-
-
 def _only_numbers(value: list[Any], place: tuple[str | int, ...]) -> None:
     for index, item in enumerate(value):
         if type(item) is list:
@@ -121,7 +52,8 @@ def _only_numbers(value: list[Any], place: tuple[str | int, ...]) -> None:
             raise InputsRefused(pointer((*place, index)), "This is not a number; inputs are numbers only.")
 
 
-def _numbers(inputs: list[Any], input_shape: tuple[int, ...]) -> Inputs:
+def numbers(inputs: list[Any], input_shape: tuple[int, ...]) -> Inputs:
+    """Nested lists as float64; raises InputsRefused."""
     _only_numbers(inputs, ("inputs",))
     try:
         return np.asarray(inputs, dtype=np.float64)
@@ -153,22 +85,24 @@ def _walk(value: Any, shape: tuple[int, ...], place: tuple[str | int, ...]) -> N
         _walk(item, shape[1:], (*place, index))
 
 
-def _decode(encoded: EncodedArray) -> Inputs:
+def decode(encoded: EncodedArray, at: str = "/inputs") -> Inputs:
+    """The array, whose field is at the pointer `at`; raises InputsRefused."""
     dtype = np.dtype(encoded.dtype).newbyteorder("<")
     try:
         raw = base64.b64decode(encoded.data, validate=True)
     except (binascii.Error, ValueError):
-        raise InputsRefused("/inputs/data", "This is not base64.") from None
+        raise InputsRefused(f"{at}/data", "This is not base64.") from None
     if any(size < 0 for size in encoded.shape):
-        raise InputsRefused("/inputs/shape", "A shape has no negative sizes.")
+        raise InputsRefused(f"{at}/shape", "A shape has no negative sizes.")
     wanted = math.prod(encoded.shape) * dtype.itemsize
     if wanted != len(raw):
         detail = f"The shape asks for {wanted} bytes of {encoded.dtype}, but there are {len(raw)}."
-        raise InputsRefused("/inputs/data", detail)
+        raise InputsRefused(f"{at}/data", detail)
     return np.frombuffer(raw, dtype).reshape(encoded.shape)
 
 
-def _shaped(array: Inputs, input_shape: tuple[int, ...]) -> Inputs:
+def shaped(array: Inputs, input_shape: tuple[int, ...]) -> Inputs:
+    """Rows of the input shape, which may have come flat (n, *input_shape), all finite; raises InputsRefused."""
     if array.ndim == 0 or len(array) == 0 or array.size == 0:
         raise InputsRefused("/inputs", "There are no rows; send at least one.")
     if array.shape[1:] != input_shape:
@@ -188,10 +122,10 @@ def _shaped(array: Inputs, input_shape: tuple[int, ...]) -> Inputs:
 def read_one(value: list[Any] | EncodedArray, input_shape: tuple[int, ...]) -> Inputs:
     """One row (1, *input_shape) of a request that calls it `input`; raises InputsRefused."""
     try:
-        array = _decode(value) if isinstance(value, EncodedArray) else _numbers([value], input_shape)
+        array = decode(value) if isinstance(value, EncodedArray) else numbers([value], input_shape)
         if isinstance(value, EncodedArray) and array.shape[:1] != (1,):
             array = array[None]
-        return _shaped(array, input_shape)
+        return shaped(array, input_shape)
     except InputsRefused as error:
         at = error.pointer.removeprefix("/inputs")
         raise InputsRefused("/input" + at.removeprefix("/0"), error.detail) from None

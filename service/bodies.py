@@ -1,10 +1,11 @@
 """Request bodies: counted while they arrive, never waited for endlessly, and strictly JSON."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from service.settings import ServiceSettings
 
@@ -46,42 +47,49 @@ class BodyTooSlow(Exception):
 
 def content_type(request: Request) -> str:
     """The media type of the body without its parameters, in lower case; empty when it is not given."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return _header(request, b"content-type").partition(";")[0].strip().lower()
 
 
-async def stream(request: Request, setting: str, limit: int, timeout_s: float) -> AsyncIterator[bytes]:
+def _header(request: Request, name: bytes) -> str:
+    """A header's value without the framework's mapping, which is slow to make; empty when it is not given."""
+    return next((value.decode("latin-1") for key, value in request.scope["headers"] if key == name), "")
+
+
+async def stream(request: Request, setting: str, limit: int, timeout_s: float) -> AsyncGenerator[bytes, None]:
     """The body in chunks, at most `limit` bytes of it.
 
     Raises:
         BodyTooLarge: by its Content-Length or by count.
         BodyTooSlow: after a silence of `timeout_s`, or on average slower than SLOWEST.
+        ClientDisconnect: the connection ended within the body.
     """
-    declared = request.headers.get("content-length", "")
+    declared = _header(request, b"content-length")
     if declared.isdigit() and int(declared) > limit:
         raise BodyTooLarge(setting, limit)
-    received = 0
+    received, more = 0, True
     loop = asyncio.get_running_loop()
     start = loop.time()
-    chunks = request.stream()
-    while True:
+    while more:
         patience = min(timeout_s, start + timeout_s + received / SLOWEST - loop.time())
         try:
             async with asyncio.timeout(patience):
-                chunk = await anext(chunks, b"")
+                message = await request.receive()
         except TimeoutError:
             raise BodyTooSlow(received) from None
-        if not chunk:
-            return
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         received += len(chunk)
         if received > limit:
             raise BodyTooLarge(setting, limit)
-        yield chunk
+        if chunk:
+            yield chunk
 
 
-async def read_json(request: Request, settings: ServiceSettings) -> bytes:
-    """The whole body of a JSON request, within NUDGE_MAX_BODY_BYTES."""
+async def read_json(request: Request, settings: ServiceSettings, wanted: str = "application/json") -> bytes:
+    """The whole body of a JSON request, within NUDGE_MAX_BODY_BYTES; `wanted` is all that the operation reads."""
     kind = content_type(request)
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise WrongContentType(kind, "application/json")
+        raise WrongContentType(kind, wanted)
     chunks = stream(request, "NUDGE_MAX_BODY_BYTES", settings.max_body_bytes, settings.body_timeout_s)
     return b"".join([chunk async for chunk in chunks])

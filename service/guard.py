@@ -6,6 +6,7 @@ pointed at this machine (DNS rebinding), checking `Origin` stops all others.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -74,9 +75,12 @@ class Guard:
                     raise OriginRefused(origin)
 
     def _knows(self, host: str) -> bool:
-        if is_loopback(host) or host in self.allowed or "*" in self.allowed:
+        if _is_loopback(host) or host in self.allowed or "*" in self.allowed:
             return True
         return self.addresses and as_address(host) is not None
+
+
+_is_loopback = lru_cache(256)(is_loopback)  # a few names come again and again
 
 
 def _without_port(authority: str) -> str:

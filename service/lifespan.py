@@ -11,7 +11,8 @@ from core.explanations.subject import Subject
 from core.predictor import Predictor
 from service.admission import Admission
 from service.broadcast import Broadcast
-from service.group_commit import GroupCommit
+from service.forwards import Forwards
+from service.gathering import Gathering
 from service.lanes import Lane
 from service.loaded import Loaded
 from service.model_names import ModelNames
@@ -53,7 +54,7 @@ class Services:
         self.blobs = Blobs(self.database, store.blobs, store.cache)
         self.datasets = Datasets(self.database, self.blobs)
         self.jobs = Jobs(self.database)
-        self.submissions = GroupCommit(self._write_jobs, LARGEST_GROUP)
+        self.submissions = Gathering(self._write_jobs, LARGEST_GROUP)
         self.models = Models(self.database, self.blobs)
         self.aliases = Aliases(self.database)
         self.predictions = Predictions(self.database)
@@ -62,6 +63,7 @@ class Services:
         self.broadcast = Broadcast(self.jobs, self.call, settings.heartbeat_s)
         self.predictors = Loaded(self.models, self.call, settings.loaded_models, Predictor.from_checkpoint)
         self.model_names = ModelNames(self.models, self.call)
+        self.forwards = Forwards(self.compute)
         self.subjects = Loaded(self.models, self.call, settings.loaded_models, Subject.from_checkpoint)
         folder = store.data.absolute() / "uploads" / f"{os.getpid()}-{secrets.token_hex(4)}"
         self.uploads = Uploads(folder, settings.max_uploads)

@@ -1,5 +1,5 @@
-"""Predictions: raw inputs in, outputs and classes out. The route is plain, because the framework's would cost more than
-the network."""
+"""Predictions: raw inputs in, outputs and classes out. The route is plain, and Express leads past the framework to it,
+because both cost more than the network."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,19 +11,27 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from core.layers.layer import Array
 from core.predictor import Predictor
 from core.schema import ClassTarget, JsonScalar
 from core.spec import SpecError
-from service import arrays
+from service import bodies, picture_forms, pictures, stored_rows
 from service.answers import JSON
-from service.bodies import read_json
+from service.arrays import BatchTooLarge, InputsRefused
 from service.dependencies import MODEL_NAMED, opened, resolved_model, tenant
-from service.openapi import JSON_BODY, document_body, refuses
+from service.lifespan import Services
+from service.openapi import JSON_BODY, reference, refuses
+from service.parameters import BadParameter
+from service.prediction_requests import Batch, PredictRequest, PredictRowsRequest, quickly, strictly
+from service.uploads import MalformedForm
 from store.errors import NotFound
 
-# Multiplications that are done at once in the event loop (about a millisecond): a thread costs 0.2 ms more.
-AT_ONCE = 5_000_000
-LONG_BODY = 64 * 1024  # bytes of JSON that are parsed in a thread
+FORM = "multipart/form-data"
+QUICK_BODY = (
+    1024 * 1024
+)  # bytes of JSON that are parsed in the event loop, in about three milliseconds, if all is plain
+SLOW_BODY = 64 * 1024  # the same when it is not
+FEW = 256  # rows whose answer is written in the event loop
 
 
 class PlainRoute(APIRoute):
@@ -65,53 +73,102 @@ MODEL_PATH = {
     "schema": {"type": "string"},
     "description": MODEL_NAMED,
 }
+_BODY = {
+    "required": True,
+    "content": {
+        JSON: {
+            "schema": {"anyOf": [reference(PredictRequest), reference(PredictRowsRequest)]},
+            "examples": {
+                "rows": {"value": {"inputs": [[5.1, 3.5, 1.4, 0.2]], "top": 2}},
+                "encoded": {
+                    "value": {"inputs": {"data": "MzOjQAAAYECamZk/zcxMPg==", "dtype": "float32", "shape": [1, 4]}}
+                },
+                "dataset": {"value": {"dataset": "ds_01kb8r3v5y8t2n6m4q9w7x1zcd", "offset": 0, "limit": 100}},
+            },
+        },
+        FORM: {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {
+                    "file": {
+                        "type": "string",
+                        "contentMediaType": "application/octet-stream",
+                        "description": "A PNG or JPEG; several parts of this name make a batch. Its pixels are taken "
+                        "as 0 to 255, grey or RGB as the model's inputs are shaped.",
+                    },
+                    **picture_forms.PictureFields.model_json_schema()["properties"],
+                },
+            }
+        },
+    },
+}
 
 
 @router.post(
     "/v1/models/{model_id}/predict",
     summary="Predict",
     response_model=Predictions,
-    responses=refuses(*JSON_BODY, SpecError, arrays.InputsRefused, arrays.BatchTooLarge, NotFound),
-    openapi_extra={
-        "parameters": [MODEL_PATH],
-        **document_body(
-            arrays.PredictRequest,
-            {
-                "rows": {"inputs": [[5.1, 3.5, 1.4, 0.2]], "top": 2},
-                "encoded": {"inputs": {"data": "MzOjQAAAYECamZk/zcxMPg==", "dtype": "float32", "shape": [1, 4]}},
-            },
-        ),
-    },
+    responses=refuses(
+        *JSON_BODY, MalformedForm, SpecError, InputsRefused, BatchTooLarge, pictures.TooManyPixels, NotFound
+    ),
+    openapi_extra={"parameters": [MODEL_PATH], "requestBody": _BODY},
 )
 async def predict(request: Request) -> Response:
-    """Send raw values, as they were uploaded: the model carries its preprocessing."""
-    services = opened(request)
-    model_id = await resolved_model(request, request.path_params["model_id"])
-    predictor = await services.predictors.get(tenant(request), model_id)
-    body = await read_json(request, services.settings)
-    rows = services.settings.max_predict_rows
-    if len(body) > LONG_BODY:
-        content = await services.compute(_predict, predictor, body, rows)
+    """Send raw values, as they were uploaded: the model carries its preprocessing. Or name rows of a dataset, or send
+    pictures."""
+    if request.scope["query_string"]:
+        name = next(iter(request.query_params), "")[:80]
+        raise BadParameter(name, "This operation takes no query parameters; what it is asked stands in its body.")
+    services, owner = opened(request), tenant(request)
+    predictor = await services.predictors.get(owner, await resolved_model(request, request.path_params["model_id"]))
+    read = _read_form if bodies.content_type(request) == FORM else _read_json
+    batch = await read(request, services, owner, predictor)
+    outputs = await services.forwards.run(predictor, batch.inputs, batch.mask)
+    if len(outputs) <= FEW:
+        content = _answer(predictor, outputs, batch.top)
     else:
-        inputs, top = arrays.parse(body, predictor.input_shape, rows)
-        if len(inputs) * predictor.network.size <= AT_ONCE:
-            content = _forward(predictor, inputs, top)
-        else:
-            content = await services.compute(_forward, predictor, inputs, top)
+        content = await services.compute(_answer, predictor, outputs, batch.top)
     return Response(content, media_type=JSON)
 
 
-def _predict(predictor: Predictor, body: bytes, max_rows: int) -> bytes:
-    inputs, top = arrays.parse(body, predictor.input_shape, max_rows)
-    return _forward(predictor, inputs, top)
+async def _read_json(request: Request, services: Services, owner: str, predictor: Predictor) -> Batch:
+    body = await bodies.read_json(request, services.settings, f"{JSON} or {FORM}")
+    max_rows = services.settings.max_predict_rows
+    if len(body) <= QUICK_BODY and (quick := quickly(body, predictor.input_shape, max_rows)):
+        return quick
+    if len(body) <= SLOW_BODY:
+        batch = strictly(body, predictor, max_rows)
+    else:
+        batch = await services.compute(_parsed, body, predictor, max_rows)
+    if isinstance(batch, PredictRowsRequest):
+        return await services.call(stored_rows.read, services.datasets, owner, predictor, batch)
+    return batch
 
 
-def _forward(predictor: Predictor, inputs: arrays.Inputs, top: int) -> bytes:
-    outputs = predictor.predict(inputs)
+def _parsed(body: bytes, predictor: Predictor, max_rows: int) -> Batch | PredictRowsRequest:
+    return quickly(body, predictor.input_shape, max_rows) or strictly(body, predictor, max_rows)
+
+
+async def _read_form(request: Request, services: Services, owner: str, predictor: Predictor) -> Batch:
+    form = await picture_forms.receive(request, services.settings)
+    try:
+        fields, pixels = form.fields, services.settings.max_predict_pixels
+        inputs = await services.compute(pictures.read, form.files, predictor.input_shape, fields.resize, pixels)
+    finally:
+        form.close()
+    return Batch(inputs, None, fields.top)
+
+
+def _answer(predictor: Predictor, outputs: Array, top: int) -> bytes:
+    """The body of the answer; raises InputsRefused."""
     if not np.isfinite(outputs).all():
-        row = int(np.argmin(np.isfinite(outputs).all(axis=1)))
-        raise arrays.InputsRefused(
+        row = int(np.argmin(np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1)))
+        raise InputsRefused(
             f"/inputs/{row}", "The numbers of this row are so large that the network's outputs are no longer finite."
         )
     labels = predictor.label(outputs, top) if isinstance(predictor.schema.target, ClassTarget) else None
     return orjson.dumps({"outputs": outputs, "predictions": labels}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+ROUTE = next(route for route in router.routes if isinstance(route, PlainRoute))

@@ -23,6 +23,7 @@ from service.guard import HostRefused, OriginRefused
 from service.lanes import Busy
 from service.limits import AnswerTooLarge, TooManyRows, TooMuchWork
 from service.parameters import BadParameter
+from service.pictures import TooManyPixels
 from service.preconditions import PreconditionFailed
 from service.problem_details import Members, Problem, respond
 from service.references import MissingReference
@@ -118,6 +119,13 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "The answer would be too large",
         "An explanation holds only so many numbers.",
         lambda error: {"limit": "NUDGE_MAX_EXPLAIN_NUMBERS", "limit_numbers": error.limit},
+    ),
+    TooManyPixels: Problem(
+        413,
+        "too-many-pixels",
+        "The pictures are too large",
+        "The pictures of a prediction have only so many pixels.",
+        lambda error: {"limit": "NUDGE_MAX_PREDICT_PIXELS", "limit_pixels": error.limit},
     ),
     WrongContentType: Problem(
         415,

@@ -41,6 +41,7 @@ class ServiceSettings(BaseSettings):
     max_evaluate_flops: int = Field(
         200_000_000_000, ge=1, description="Most floating-point operations of one evaluation."
     )
+    max_predict_pixels: int = Field(50_000_000, ge=1, description="Most pixels of the pictures of one prediction.")
     loaded_models: int = Field(32, ge=1, description="Models kept in memory, ready to predict.")
     body_timeout_s: float = Field(30.0, gt=0, description="Longest silence while a request body is being sent.")
     heartbeat_s: float = Field(10.0, gt=0, description="Longest silence on an event stream.")

@@ -1,19 +1,22 @@
 """`nudge models` and `nudge predict`."""
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
 from rich.markup import escape
 
+from client.client import Client
 from client.display import percent
 from client.guesses import beside, guesses, is_picture
-from client.inputs import read
+from client.inputs import picture_file, read
 from client.models import Model
-from client.schemas import Prediction
+from client.schemas import Prediction, Predictions
 from client.terminal import Terminal, connected, pass_terminal
 
 VALUES_IN_A_REQUEST = 200_000
+ROWS_IN_A_REQUEST = 1000
 
 
 @click.group(invoke_without_command=True)
@@ -90,45 +93,70 @@ def _short(value: float | None) -> str:
 @click.command()
 @click.argument("model")
 @click.option(
-    "--input", "source", required=True, metavar="FILE|JSON", help="Inputs: a file (JSON, CSV, IDX), JSON itself, or -."
+    "--input", "source", metavar="FILE|JSON", help="Inputs: a file (JSON, CSV, IDX, PNG, JPEG), JSON itself, or -."
 )
+@click.option("--dataset", help="Ask about rows of this dataset instead.")
 @click.option("--rows", metavar="FROM:TO", help="Only these inputs, counted from 0, such as 0:5 or 7.")
+@click.option("--resize", is_flag=True, help="Stretch a picture to the model's size.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many guesses for each.")
 @connected
 @pass_terminal
-def predict(terminal: Terminal, model: str, source: str, rows: str | None, top: int) -> None:
+def predict(
+    terminal: Terminal, model: str, source: str | None, dataset: str | None, rows: str | None, resize: bool, top: int
+) -> None:
     """Ask a model; MODEL is its id, its name, name@version, name@alias, or the id of its job."""
-    try:
-        inputs = _cut(read(sys.stdin.read() if source == "-" else source), rows)
-    except (ValueError, OSError) as error:
-        raise click.BadParameter(str(error), param_hint="--input") from error
+    if (source is None) == (dataset is None):
+        raise click.UsageError("Give --input or --dataset, one of them.")
     client = terminal.client()
     found = client.jobs.get(model).model() if model.startswith("job_") else client.models.get(model)
-    outputs, predictions = _predict(found, inputs, top)
-    if terminal.json:
-        shown = None if predictions is None else [prediction.to_json() for prediction in predictions]
-        terminal.document({"model": found.id, "outputs": outputs, "predictions": shown})
-        return
-    for number, (x, output) in enumerate(zip(inputs, outputs, strict=True)):
-        if predictions is None:
-            terminal.out.print(f"{number}: {', '.join(f'{value:.6g}' for value in output)}")
-        elif is_picture(x) and terminal.out.is_terminal and len(inputs) <= 10:
-            colour = terminal.out.color_system is not None
-            terminal.out.print(beside(x, guesses(predictions[number]), colour=colour), end="\n\n")
+    try:
+        if dataset is not None:
+            inputs, answer = None, _of_dataset(client, found, dataset, rows, top)
+        elif source is not None and (path := picture_file(source)):
+            inputs, answer = None, found.predict_pictures(path, resize=resize, top=top)
         else:
-            terminal.out.print(f"{number}: {_line(predictions[number])}", soft_wrap=True)
+            inputs = _cut(read(sys.stdin.read() if source == "-" else str(source)), rows)
+            answer = _predict(found, inputs, top)
+    except (ValueError, OSError) as error:
+        raise click.BadParameter(str(error), param_hint="--input" if dataset is None else "--rows") from error
+    if terminal.json:
+        shown = None if answer.predictions is None else [prediction.to_json() for prediction in answer.predictions]
+        terminal.document({"model": found.id, "outputs": answer.outputs, "predictions": shown})
+        return
+    for number, output in enumerate(answer.outputs):
+        if answer.predictions is None:
+            terminal.out.print(f"{number}: {', '.join(f'{value:.6g}' for value in output)}")
+        elif inputs and is_picture(inputs[number]) and terminal.out.is_terminal and len(inputs) <= 10:
+            colour = terminal.out.color_system is not None
+            drawn = beside(inputs[number], guesses(answer.predictions[number]), colour=colour)
+            terminal.out.print(drawn, end="\n\n")
+        else:
+            terminal.out.print(f"{number}: {_line(answer.predictions[number])}", soft_wrap=True)
 
 
-def _predict(model: Model, inputs: list[Any], top: int) -> tuple[list[Any], list[Prediction] | None]:
+def _of_dataset(client: Client, model: Model, dataset: str, rows: str | None, top: int) -> Predictions:
+    """Predict rows of a dataset in requests of a bounded size."""
+    count = client.datasets.get(dataset).rows
+    wanted = range(count) if rows is None else _bounds(rows, count)
+    starts = range(wanted.start, wanted.stop, ROWS_IN_A_REQUEST)
+    return _joined(
+        model.predict_rows(dataset, start, min(ROWS_IN_A_REQUEST, wanted.stop - start), top) for start in starts
+    )
+
+
+def _predict(model: Model, inputs: list[Any], top: int) -> Predictions:
     """Predict in requests of a bounded size."""
     size = max(1, VALUES_IN_A_REQUEST // max(1, _values(inputs[0]) if inputs else 1))
-    outputs: list[Any] = []
+    return _joined(model.predict(inputs[start : start + size], top) for start in range(0, max(len(inputs), 1), size))
+
+
+def _joined(answers: Iterable[Predictions]) -> Predictions:
+    outputs: list[list[float | None]] = []
     predictions: list[Prediction] = []
-    for start in range(0, max(len(inputs), 1), size):
-        answer = model.predict(inputs[start : start + size], top)
+    for answer in answers:
         outputs += answer.outputs
         predictions += answer.predictions or []
-    return outputs, predictions or None
+    return Predictions(outputs=outputs, predictions=predictions or None)
 
 
 def _values(value: Any) -> int:
@@ -136,17 +164,22 @@ def _values(value: Any) -> int:
 
 
 def _cut(inputs: list[Any], rows: str | None) -> list[Any]:
-    if rows is None:
-        return inputs
+    wanted = range(len(inputs)) if rows is None else _bounds(rows, len(inputs))
+    return inputs[wanted.start : wanted.stop]
+
+
+def _bounds(rows: str, count: int) -> range:
+    """Which of `count` rows are meant by FROM:TO or one number."""
     start, colon, end = rows.partition(":")
     try:
         first = int(start or 0)
-        cut = inputs[first : int(end) if end else None] if colon else inputs[first : first + 1]
+        last = (int(end) if end else None) if colon else first + 1 or None
     except ValueError as error:
         raise ValueError(f"{rows!r} names no rows; write FROM:TO, such as 0:5, or one number.") from error
-    if not cut:
-        raise ValueError(f"There are no rows {rows}: the input has {len(inputs)}.")
-    return cut
+    wanted = range(count)[first:last]
+    if not wanted:
+        raise ValueError(f"There are no rows {rows}: the input has {count}.")
+    return wanted
 
 
 def _line(prediction: Prediction) -> str:

@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from client import Client, Dataset
 from core.checkpoint import Checkpoint
 from tests.client.conftest import DIGITS, ROOT, SAMPLES, Run
@@ -71,7 +74,7 @@ def test_datasets_from_upload_to_deletion(run: Run) -> None:
     assert run("datasets", "show", uploaded["id"]).returncode == 4
 
 
-def test_a_pair_of_files_trains_and_pictures_are_asked(run: Run) -> None:
+def test_a_pair_of_files_trains_and_pictures_are_asked(run: Run, tmp_path: Path, pixels: list[list[list[int]]]) -> None:
     done = run(
         "train", "examples/digits.json", "--data", *DIGITS, "--validation", *DIGITS, "--set", "epochs=2",
         "--set", "name=pair", "--watch", "--json",
@@ -82,6 +85,19 @@ def test_a_pair_of_files_trains_and_pictures_are_asked(run: Run) -> None:
     assert asked.stdout.count("\n") == 3
     everything = json.loads(run("predict", "pair", "--input", DIGITS[0], "--json").stdout)
     assert len(everything["outputs"]) == len(everything["predictions"]) == 1797
+    stored = job["spec"]["dataset"]
+    rows = json.loads(run("predict", "pair", "--dataset", stored, "--rows", "790:", "--json").stdout)
+    assert rows["predictions"] == everything["predictions"][790:]
+    assert run("predict", "pair", "--dataset", stored, "--rows", "1797").returncode == 2
+    file = tmp_path / "digit.png"
+    Image.fromarray(np.array(pixels[3], np.uint8) * 15).save(file)
+    seen = json.loads(run("predict", "pair", "--input", file, "--json").stdout)
+    brighter = [[value * 15 for value in row] for row in pixels[3]]
+    assert seen == json.loads(run("predict", "pair", "--input", json.dumps([brighter]), "--json").stdout)
+    Image.fromarray(np.array(pixels[3], np.uint8)).resize((16, 16)).save(file)
+    assert run("predict", "pair", "--input", file).returncode == 4
+    assert run("predict", "pair", "--input", file, "--resize").returncode == 0
+    assert run("predict", "pair").returncode == 2
 
 
 def test_an_explanation_is_drawn(run: Run) -> None:

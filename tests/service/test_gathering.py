@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.group_commit import GroupCommit
+from service.gathering import Gathering
 
 
 class Journal:
@@ -27,7 +27,7 @@ class Journal:
 def test_what_waits_is_written_together_and_in_order() -> None:
     async def scene() -> None:
         journal = Journal()
-        commit = GroupCommit(journal.write, largest=3)
+        commit = Gathering(journal.write, largest=3)
         answers = await asyncio.gather(*(commit.submit(item) for item in range(8)))
         assert answers == [f"wrote {item}" for item in range(8)]
         assert [len(group) for group in journal.groups] == [3, 3, 2]
@@ -41,7 +41,7 @@ def test_what_waits_is_written_together_and_in_order() -> None:
 def test_one_that_is_refused_or_goes_away_does_not_disturb_the_others() -> None:
     async def scene() -> None:
         journal = Journal()
-        commit = GroupCommit(journal.write, largest=10)
+        commit = Gathering(journal.write, largest=10)
         good, refused, gone, last = (asyncio.create_task(commit.submit(item)) for item in (1, -2, 3, 4))
         await asyncio.sleep(0.02)
         gone.cancel()
@@ -58,7 +58,7 @@ def test_when_a_group_fails_everyone_who_waits_hears_it_and_later_ones_are_writt
     async def scene() -> None:
         journal = Journal()
         journal.shut = True
-        commit = GroupCommit(journal.write, largest=2)
+        commit = Gathering(journal.write, largest=2)
         answers = await asyncio.gather(*(commit.submit(item) for item in range(7)), return_exceptions=True)
         assert [str(answer) for answer in answers] == ["shut"] * 7
         assert journal.tried == 1

@@ -1,0 +1,161 @@
+"""What a prediction is asked about: rows in the body with their mask, or rows of a dataset.
+
+The quick way takes what the quickest parser made of the body, once a look at the bytes has shown that they are nothing
+but rows of numbers of the model's shape, so that the parser cannot have hidden anything. Whatever looks odd goes the
+strict way, which is slow and names the place.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any
+
+import numpy as np
+import simdjson
+from pydantic import Discriminator, Field, Tag, ValidationError
+
+from core.predictor import Predictor
+from core.spec import Finding, Spec, SpecError, findings
+from service import strict_json
+from service.arrays import BatchTooLarge, EncodedArray, Inputs, InputsRefused, decode, numbers, shaped
+
+MAX_TOP = 1000
+Top = Annotated[int, Field(ge=1, le=MAX_TOP, strict=True, description="How many classes to name for each row.")]
+Place = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+# What stands around the rows when every number and blank is taken out, and whether `top` comes with them.
+_FORMS = ((b'{"inputs":', b',"top":}', True), (b'{"top":,"inputs":', b"}", True), (b'{"inputs":', b"}", False))
+_LISTS = Discriminator(lambda value: "<rows>" if isinstance(value, list) else "<encoded>")
+
+
+class PredictRequest(Spec):
+    """Rows to predict: raw values as they were uploaded; the model carries its preprocessing."""
+
+    inputs: Annotated[Annotated[list[Any], Tag("<rows>")] | Annotated[EncodedArray, Tag("<encoded>")], _LISTS] = Field(
+        description="Rows as nested lists of numbers, each of the model's input shape or flat, or an encoded array.",
+        examples=[[[5.1, 3.5, 1.4, 0.2]]],
+    )
+    mask: (
+        Annotated[Annotated[list[list[Any]], Tag("<rows>")] | Annotated[EncodedArray, Tag("<encoded>")], _LISTS] | None
+    ) = Field(
+        None,
+        description="For sequences, a list for each row, or an encoded array: 1 for a step that counts, 0 for padding.",
+        examples=[[[1, 1, 1, 0]]],
+    )
+    top: Top = 1
+
+
+class PredictRowsRequest(Spec):
+    """Rows of a dataset to predict, with its masks."""
+
+    dataset: str = Field(examples=["ds_01kb8r3v5y8t2n6m4q9w7x1zcd"])
+    offset: Place = Field(0, description="The first row, counted from 0.")
+    limit: Annotated[Place, Field(ge=1, description="How many rows at most.")] = 100
+    top: Top = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Rows (n, *input_shape), the steps (n, time) of them that count, and how many classes to name."""
+
+    inputs: Inputs
+    mask: Inputs | None = None
+    top: int = 1
+
+
+def quickly(body: bytes, input_shape: tuple[int, ...], max_rows: int) -> Batch | None:
+    """The rows of a plain body: {"inputs": [...], "top": n}, all of the model's shape or flat, all within the integers.
+
+    Raises:
+        BatchTooLarge.
+    """
+    skeleton = body.translate(None, b"0123456789+-.eE \t\r\n")
+    form = next((form for form in _FORMS if skeleton.startswith(form[0]) and skeleton.endswith(form[1])), None)
+    if form is None:
+        return None
+    head, tail, with_top = form
+    count = _rows(skeleton[len(head) : -len(tail)], input_shape)
+    if not count:
+        return None
+    try:
+        document: Any = simdjson.Parser().parse(body)
+        array = np.frombuffer(document["inputs"].as_buffer(of_type="d"), np.float64)
+        top = document["top"] if with_top else 1
+    except (ValueError, KeyError, RuntimeError):  # whatever it is, the strict way says it better
+        return None
+    # Beyond this an integer is refused and a float is not; floats alone no longer tell which it was.
+    if type(top) is not int or not 1 <= top <= MAX_TOP or not (np.abs(array) < strict_json.INTEGER_LIMIT).all():
+        return None
+    if count > max_rows:
+        raise BatchTooLarge(max_rows)
+    return Batch(array.reshape(count, *input_shape), None, top)
+
+
+def _rows(lists: bytes, shape: tuple[int, ...]) -> int:
+    """How many rows these brackets and commas are, if all have the shape or are flat; else 0."""
+    for form in {_form(shape), _form((math.prod(shape),))}:
+        count = (len(lists) - 1) // (len(form) + 1)
+        if count and lists == b"[" + b",".join([form] * count) + b"]":
+            return count
+    return 0
+
+
+@lru_cache(64)
+def _form(shape: tuple[int, ...]) -> bytes:
+    """The brackets and commas of nested lists of this shape."""
+    return b"[" + b",".join([_form(shape[1:])] * shape[0]) + b"]" if shape else b""
+
+
+def strictly(body: bytes, predictor: Predictor, max_rows: int) -> Batch | PredictRowsRequest:
+    """Any request.
+
+    Raises:
+        MalformedJson, RefusedJson, SpecError, InputsRefused, BatchTooLarge.
+    """
+    value = strict_json.loads(body)
+    of_dataset = isinstance(value, dict) and "dataset" in value and "inputs" not in value
+    rows = value.get("inputs") if isinstance(value, dict) else None
+    if isinstance(rows, list):
+        value = {**value, "inputs": []}  # what is left is short enough for pydantic
+    try:
+        request = (PredictRowsRequest if of_dataset else PredictRequest).model_validate(value)
+    except ValidationError as error:
+        raise SpecError(findings(error)) from None
+    if isinstance(request, PredictRowsRequest):
+        if request.limit > max_rows:
+            raise BatchTooLarge(max_rows)
+        return request
+    if isinstance(request.inputs, EncodedArray):
+        array = decode(request.inputs)
+    else:
+        assert isinstance(rows, list)
+        if len(rows) > max_rows:
+            raise BatchTooLarge(max_rows)
+        array = numbers(rows, predictor.input_shape)
+    if len(array) > max_rows:
+        raise BatchTooLarge(max_rows)
+    inputs = shaped(array, predictor.input_shape)
+    return Batch(inputs, None if request.mask is None else _mask(request.mask, predictor, len(inputs)), request.top)
+
+
+def _mask(mask: list[list[Any]] | EncodedArray, predictor: Predictor, rows: int) -> Inputs:
+    steps = predictor.input_shape[0]
+    if not predictor.network.masked:
+        raise SpecError([Finding("/mask", "No layer of this model looks at a mask: leave it out.")])
+    if isinstance(mask, EncodedArray):
+        array = decode(mask, "/mask")
+    else:
+        for row, of_row in enumerate(mask):
+            if len(of_row) != steps:
+                detail = f"The mask of this row holds {len(of_row)} steps; the model's input has {steps}."
+                raise InputsRefused(f"/mask/{row}", detail)
+        for row, of_row in enumerate(mask):
+            for step, value in enumerate(of_row):
+                if type(value) is not int or value not in (0, 1):
+                    raise InputsRefused(f"/mask/{row}/{step}", "A step counts, 1, or it does not, 0.")
+        array = np.array(mask, np.uint8).reshape(len(mask), steps)
+    if array.shape != (rows, steps):
+        detail = f"The mask is of shape {list(array.shape)}; these rows take {[rows, steps]}."
+        raise InputsRefused("/mask", detail)
+    if not ((array == 0) | (array == 1)).all():
+        raise InputsRefused("/mask", "A step counts, 1, or it does not, 0: the mask holds other numbers.")
+    return array
