@@ -9,6 +9,7 @@ import argparse
 import base64
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -223,6 +224,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     rounds, seconds = arguments.rounds, arguments.seconds
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped then too
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nudge-serving-")))
         nudge = Nudge(stack.enter_context(System(folder / "nudge")))
