@@ -6,7 +6,6 @@ object.
 """
 
 import argparse
-import base64
 import json
 import os
 import signal
@@ -99,10 +98,14 @@ class Nudge:
         return into
 
     def binary(self, rows: np.ndarray) -> Asked:
-        """The rows (n, 784), float32, as bytes."""
-        encoded = {"data": base64.b64encode(rows.tobytes()).decode(), "dtype": "float32", "shape": rows.shape}
-        body = json.dumps({"inputs": encoded}).encode()
-        return Asked(self.port, request("POST", f"/v1/models/{self.model}/predict", body))
+        """The rows (n, 784), float32, as bytes of the Open Inference Protocol."""
+        name = self._get(f"/v1/models/{self.model}")["name"]
+        tensor = {"name": "input", "shape": rows.shape, "datatype": "FP32"}
+        tensor["parameters"] = {"binary_data_size": rows.nbytes}
+        asked = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
+        head = json.dumps(asked).encode()
+        length = {"inference_header_content_length": str(len(head))}
+        return Asked(self.port, request("POST", f"/v2/models/{name}/infer", head + rows.tobytes(), **length))
 
     def _over(self, job: str) -> dict[str, Any]:
         while (found := self._get(f"/v1/jobs/{job}?wait=20"))["status"] != "succeeded":

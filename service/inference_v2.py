@@ -20,7 +20,7 @@ from service.inference_metadata import named_model
 from service.inference_schemas import INPUT, OUTPUT, InferRequest, InferResponse, OutputParameters
 from service.lifespan import Services
 from service.openapi import document_body, fails
-from service.predictions import AT_ONCE, LONG_BODY, PlainRoute
+from service.predictions import SLOW_BODY, PlainRoute
 from service.strict_json import MalformedJson, RefusedJson
 from service.tensors import Array
 from store.errors import NotFound
@@ -111,7 +111,7 @@ async def _infer(request: Request, version: str | None) -> Response:
         body = await services.compute(_unpacked, body, request.headers["content-encoding"], settings.max_body_bytes)
     json_bytes = _json_bytes(request.headers.get(HEADER), len(body))
     read = partial(_read, predictor, body, json_bytes, settings.max_predict_rows)
-    long = (len(body) if json_bytes is None else json_bytes) > LONG_BODY
+    long = (len(body) if json_bytes is None else json_bytes) > SLOW_BODY
     asked, form, rows = await services.compute(read) if long else read()
     outputs = await _forward(services, predictor, rows)
     if len(outputs) <= FEW_ROWS:
@@ -137,10 +137,7 @@ def _read(
 async def _forward(services: Services, predictor: Predictor, rows: Rows) -> Array:
     """The outputs (n, k), all finite; raises InputsRefused for rows that the network cannot take."""
     try:
-        if len(rows.inputs) * predictor.network.size <= AT_ONCE:
-            outputs = predictor.predict(rows.inputs, rows.mask)
-        else:
-            outputs = await services.compute(predictor.predict, rows.inputs, rows.mask)
+        outputs = await services.forwards.run(predictor, rows.inputs, rows.mask)
     except SpecError as error:
         row = error.errors[0].pointer.rpartition("/")[2]
         raise InputsRefused(rows.pointer, f"Row {row}: {error.errors[0].detail}") from None
