@@ -35,6 +35,7 @@ from client.schemas import (
     Prediction,
     Predictions,
     Row,
+    Weights,
 )
 
 __all__ = [
@@ -62,4 +63,5 @@ __all__ = [
     "Predictions",
     "Row",
     "UnreachableError",
+    "Weights",
 ]

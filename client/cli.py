@@ -10,6 +10,7 @@ from client.commands.batch_predict import batch_predict
 from client.commands.datasets import datasets
 from client.commands.evaluation import evaluate
 from client.commands.explain import explain
+from client.commands.exports import export_job, export_model
 from client.commands.gradient_check import gradient_check
 from client.commands.jobs import jobs
 from client.commands.models import models, predict
@@ -56,6 +57,8 @@ def cli(terminal: Terminal, url: str | None, as_json: bool) -> None:
     terminal.json = as_json
 
 
+jobs.add_command(export_job, "export")
+models.add_command(export_model, "export")
 for command in (datasets, train, jobs, models, predict, batch_predict, explain, what_if, gradient_check):
     cli.add_command(command)
 for command in (alias, aliases, delete, evaluate, notes, unalias):

@@ -9,6 +9,7 @@ from client.models import Model, Models
 from client.schemas import Dataset
 from client.specs import Spec
 from client.transport import Transport
+from client.weights import WeightSets
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -25,6 +26,7 @@ class Client:
         self.datasets = Datasets(self._transport)
         self.jobs = Jobs(self._transport)
         self.models = Models(self._transport)
+        self.weights = WeightSets(self._transport)
 
     @property
     def url(self) -> str:

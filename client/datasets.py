@@ -131,7 +131,7 @@ def parts(*paths: Path) -> Iterator[tuple[str, Path]]:
 def name_of(path: Path) -> str:
     """A name for a dataset, from the name of its file: `digits` for `digits-images.idx3-ubyte.gz`."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", ENDINGS.sub("", path.name)).lstrip("._-")[:64]
-    return stem if stem and not re.match(r"(ds|job|ckpt|mdl)_", stem) else "data"
+    return stem if stem and not re.match(r"(ds|job|ckpt|mdl|wts)_", stem) else "data"
 
 
 def _head(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from client.events import STORY, Event, follow, listed
 from client.models import Model, Models
 from client.schemas import BulkCancel, CheckpointRecord, Epoch, Estimate, JobRecord, Page, Predictions
 from client.specs import Spec, complete
+from client.trackers import to_mlflow, to_tensorboard
 from client.transport import Transport, new_key
 
 LONG_POLL_S = 20
@@ -80,6 +82,21 @@ class Job:
         """The metrics of the epochs so far; at most `max_points` of them, evenly thinned."""
         answer = self._transport.get(f"/v1/jobs/{self.id}/metrics", max_points=max_points)
         return [Epoch.model_validate(row) for row in answer.json()["data"]]
+
+    def curve(self) -> list[tuple[datetime, Epoch]]:
+        """When each epoch so far ended, and what was measured in it."""
+        events = listed(self._transport, self.id, ("epoch",))
+        return [(event.created_at, event.epoch) for event in events if event.created_at and event.epoch]
+
+    def to_tensorboard(self, folder: str | Path) -> Path:
+        """Write the metrics so far as TensorBoard's event files; gives the job's folder inside `folder`. Needs
+        `nudge-training[tensorboard]`, and raises NudgeError where that is missing."""
+        return to_tensorboard(self.refresh().record, self.curve(), Path(folder))
+
+    def to_mlflow(self, uri: str, experiment: str = "nudge") -> str:
+        """Keep the spec and the metrics so far as a run of MLflow, in place of the one that was made of the job before;
+        gives the run's id. Needs `nudge-training[mlflow]`, and raises NudgeError where that is missing."""
+        return to_mlflow(self.refresh().record, self.curve(), uri, experiment)
 
     def checkpoints(self) -> list[CheckpointRecord]:
         """The checkpoints that are kept."""

@@ -136,6 +136,10 @@ class Model:
         answer = self._transport.get(path, dataset=dataset, order=order, offset=offset, count=count, limit=limit)
         return Page[TeachingRow].model_validate_json(answer.content)
 
+    def export(self, form: str = "onnx") -> bytes:
+        """The model as a file: `onnx`, `safetensors`, `npz`, or `card`, a description in Markdown."""
+        return self._transport.get(f"/v1/models/{self.id}/export", format=form).content
+
     def delete(self) -> None:
         """Delete the model; its job and checkpoints stay. Refused (409) while an alias points at it."""
         self._transport.delete(f"/v1/models/{self.id}")

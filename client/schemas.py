@@ -138,6 +138,16 @@ class CheckpointRecord(Record):
     metrics: dict[str, Any] | None = None
 
 
+class Weights(Record):
+    """Uploaded weights to begin a job with; `tensors` have name, dtype and shape."""
+
+    id: str
+    digest: str
+    tensors: list[dict[str, Any]]
+    bytes: int
+    created_at: datetime
+
+
 class ModelRecord(Record):
     """A trained network and where it came from."""
 

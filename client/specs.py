@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from client.schemas import Dataset
+from client.schemas import Dataset, Weights
 
 Spec = Mapping[str, Any] | str | Path
 """A training spec as the API wants it, or the path of a JSON file that holds one."""
@@ -31,12 +31,13 @@ def load(spec: Spec | None) -> dict[str, Any]:
 def complete(spec: Spec | None, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The spec with `fields` over it, and every short form written out:
 
-    a Dataset for its id; `validation=0.2` for `{"fraction": 0.2}`; a dataset as `validation`; a list of
-    layers as `network`; a type's name alone for `{"type": name}`.
+    a Dataset for its id, and Weights as `from_weights` for theirs; `validation=0.2` for `{"fraction": 0.2}`; a dataset
+    as `validation`; a list of layers as `network`; a type's name alone for `{"type": name}`.
     """
     body = load(spec) | dict(fields)
-    if "dataset" in body:
-        body["dataset"] = _id(body["dataset"])
+    for part in ("dataset", "from_weights"):
+        if part in body:
+            body[part] = _id(body[part])
     validation = body.get("validation")
     if isinstance(validation, Dataset | str):
         body["validation"] = {"dataset": _id(validation)}
@@ -78,8 +79,8 @@ def _value(text: str) -> Any:
         return text
 
 
-def _id(dataset: Any) -> Any:
-    return dataset.id if isinstance(dataset, Dataset) else dataset
+def _id(uploaded: Any) -> Any:
+    return uploaded.id if isinstance(uploaded, Dataset | Weights) else uploaded
 
 
 def _typed(part: Any) -> Any:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from core.layers.layer import Array, Shape
@@ -25,6 +25,7 @@ from core.network import Network, NetworkSpec
 from core.optimizers import Optimizer
 from core.schema import DataSchema
 from core.spec import Finding, SpecError, pointer
+from core.weights import Stored, fill, pieces
 
 FORMAT = 1
 _KEY = "nudge"
@@ -99,19 +100,16 @@ class Checkpoint:
 
     def check_weights(self, network: Network) -> None:
         """Raise SpecError unless parameters and running state have the shapes of this network."""
-        for pieces, prefix in (network.parameters(), ""), (network.state(), "state."):
-            for piece in pieces:
-                tensor = self.tensors.get(prefix + piece.name)
-                if tensor is None or tensor.shape != piece.variable.shape:
-                    detail = f"The checkpoint to begin from has other layers: it has no {piece.name} of this shape."
-                    raise SpecError([Finding("/from_checkpoint", detail)])
+        for name, piece in pieces(network):
+            tensor = self.tensors.get(name)
+            if tensor is None or tensor.shape != piece.variable.shape:
+                detail = f"The checkpoint to begin from has other layers: it has no {piece.name} of this shape."
+                raise SpecError([Finding("/from_checkpoint", detail)])
 
     def weights_into(self, network: Network, theta: Array, state: Array) -> None:
         """Copy parameters and running state into those of a network with the same layers, else raise SpecError."""
         self.check_weights(network)
-        for vector, pieces, prefix in (theta, network.parameters(), ""), (state, network.state(), "state."):
-            for piece in pieces:
-                piece.of(vector)[...] = self.tensors[prefix + piece.name]
+        fill(network, theta, state, self.tensors)
 
     def check_optimizer(self, optimizer: Optimizer, network: Network) -> None:
         """Raise SpecError unless the optimizer's memory fits this optimizer of this network's parameters."""
@@ -174,7 +172,7 @@ class Checkpoint:
     def open(cls, path: Path) -> Checkpoint:
         """As `from_bytes`, of a file that holds them: its tensors stay there, each read anew when it is asked for."""
         try:
-            tensors = _Stored(path)
+            tensors = Stored(path)
             return cls._whole(tensors.metadata[_KEY], tensors)
         except (OSError, *_BROKEN) as error:
             raise CheckpointDamaged(_DAMAGED) from error
@@ -200,27 +198,6 @@ class Checkpoint:
         if checkpoint.digest != digest:
             raise CheckpointDamaged("The tensors in this checkpoint are damaged.")
         return checkpoint
-
-
-class _Stored(Mapping[str, Array]):
-    """The tensors of a safetensors file, which is mapped: none of them is kept in memory."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = cast(Any, safe_open(path, framework="np"))  # its methods have no types
-        self._names = sorted(self._file.keys())
-        self.metadata: Mapping[str, str] = self._file.metadata()
-
-    def __getitem__(self, name: str) -> Array:
-        if name not in self._names:
-            raise KeyError(name)
-        tensor: Array = self._file.get_tensor(name)
-        return tensor
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
 
 
 def _layout(network: Network) -> list[tuple[str, int, Shape]]:

@@ -31,7 +31,7 @@ class Data(Closed):
 
 
 class Start(Closed):
-    """The checkpoint that the weights came from; `content` is the SHA-256 of its safetensors file."""
+    """The checkpoint, or the uploaded weights, that it began with; `content` is the SHA-256 of its safetensors file."""
 
     checkpoint: str
     content: str
@@ -59,7 +59,7 @@ class Receipt(Closed):
     seed: int
     dataset: Data
     validation_dataset: Data | None = Field(description="Null where the spec names none.")
-    start: Start | None = Field(description="The checkpoint that the job began with, if any.")
+    start: Start | None = Field(description="The checkpoint or the uploaded weights that the job began with, if any.")
     nudge: str | None = Field(description="The version of Nudge that computed it last.")
     fingerprint: dict[str, str | int | None] | None = Field(
         description="What computed it last: versions, kernels, libraries, processor and threads, which decide the bits."

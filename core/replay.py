@@ -11,6 +11,7 @@ from core.fingerprint import Fingerprint, differences, fingerprint
 from core.receipt import Receipt, metrics_digest
 from core.training import Chunk, Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
+from core.weights import Weights
 
 DIVERGED = "diverged: "  # how the reason of a job that diverged begins
 END, METRICS = "the end of the training", "the metrics"
@@ -46,7 +47,7 @@ def replay(
     receipt: Receipt,
     data: Dataset,
     validation: Dataset | None = None,
-    start: Checkpoint | None = None,
+    start: Checkpoint | Weights | None = None,
     progress: Progress = lambda _: None,
 ) -> Verdict:
     """Train as far as the receipt tells, or to the first difference; where the job diverged, until it diverges.

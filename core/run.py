@@ -16,6 +16,7 @@ from core.preprocessing import Preprocessing
 from core.schedules import rate_at
 from core.schema import ClassTarget
 from core.training_spec import TrainingSpec
+from core.weights import Weights
 
 
 class Diverged(Exception):
@@ -40,7 +41,12 @@ class Run:
     """Position, vectors and sums of a run. `epoch` counts finished epochs, `step` the batches done of the next."""
 
     def __init__(
-        self, spec: TrainingSpec, data: Dataset, resume: Checkpoint | None, start: Checkpoint | None, engine: Engine
+        self,
+        spec: TrainingSpec,
+        data: Dataset,
+        resume: Checkpoint | None,
+        start: Checkpoint | Weights | None,
+        engine: Engine,
     ) -> None:
         give_back()
         self.spec = spec
@@ -61,7 +67,7 @@ class Run:
             self._restore(resume)
         elif start is not None:
             start.weights_into(network, theta, state)
-            if spec.from_optimizer_state:
+            if isinstance(start, Checkpoint) and spec.from_optimizer_state:
                 start.check_optimizer(spec.optimizer, network)
                 start.memory_into(self.memory)
                 self.updates_before = start.updates

@@ -43,6 +43,7 @@ PATTERNS = {
     "metric": "Name a metric in small letters, digits and underscores, such as validation_loss or validation_f1.",
     "dataset": "This must be the id of a dataset, such as ds_01kb8r2v5k1e2w9d4c7h3q6zax: letters, digits, . _ - and @.",
     "from_checkpoint": "This must be the id of a checkpoint: ckpt_ and then letters and digits.",
+    "from_weights": "This must be the id of uploaded weights: wts_ and then letters and digits.",
     "delimiter": 'Give one character that is no letter, digit, quote or sign, such as "," or ";".',
 }
 A_NAME = "Use letters, digits and . _ - alone, a letter or digit first, at most 64 of them, with no spaces."

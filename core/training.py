@@ -19,6 +19,7 @@ from core.metrics import Measured
 from core.run import Diverged, Run
 from core.schema import ClassTarget
 from core.training_spec import TrainingSpec, ValidationFraction
+from core.weights import Weights
 
 __all__ = ["Chunk", "Diverged", "Epoch", "fit"]
 
@@ -59,7 +60,7 @@ def fit(
     validation: Dataset | None = None,
     resume: Checkpoint | None = None,
     *,
-    start: Checkpoint | None = None,
+    start: Checkpoint | Weights | None = None,
     chunk_s: float = 0.25,
     stops: Collection[tuple[int, int]] = (),
     engine: Engine = DEFAULT,
@@ -67,10 +68,10 @@ def fit(
     """Train, yielding a Chunk at least every `chunk_s` seconds (a longer step apart) and an Epoch at each end.
 
     `validation` is the dataset that the spec names; a fraction is split off here. `resume` goes on where a checkpoint
-    of the same run stands; `start` begins a new run with the weights of a checkpoint, and with its optimizer state
-    where the spec says so. `stops` are places (finished epochs, batches of the next one) to yield a Chunk at, besides.
-    Where the chunks fall, and how often a run is resumed, never changes a bit of the weights or of the metrics (timings
-    aside).
+    of the same run stands; `start` begins a new run with uploaded weights, or with those of a checkpoint and its
+    optimizer state where the spec says so. `stops` are places (finished epochs, batches of the next one) to yield a
+    Chunk at, besides. Where the chunks fall, and how often a run is resumed, never changes a bit of the weights or of
+    the metrics (timings aside).
 
     Raises SpecError where spec and data do not fit, CheckpointMismatch, and Diverged.
     """

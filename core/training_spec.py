@@ -27,12 +27,12 @@ from core.regularization import GradientClipping, Regularization
 from core.spec import Count, PositiveNumber, Spec
 
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$", examples=["ds_01"])]
-_ID = re.compile(r"(ds|job|ckpt|mdl)_")
+_ID = re.compile(r"(ds|job|ckpt|mdl|wts)_")
 
 
 def _no_id(name: str) -> str:
     if _ID.match(name):
-        raise ValueError("A name must not begin like an id (ds_, job_, ckpt_, mdl_).")
+        raise ValueError("A name must not begin like an id (ds_, job_, ckpt_, mdl_, wts_).")
     return name
 
 
@@ -165,6 +165,10 @@ class TrainingSpec(Spec):
         bool,
         Field(strict=True, description="Take over what its optimizer remembers too, not the weights alone."),
     ] = False
+    from_weights: Annotated[
+        Annotated[str, Field(pattern=r"^wts_[A-Za-z0-9]{1,64}$")] | None,
+        Field(description="Begin with uploaded weights, whose names and shapes are those of the network."),
+    ] = None
     doctor: Annotated[
         bool,
         Field(strict=True, description="Look for what hampers the network, and tell it as events with advice."),
@@ -178,6 +182,13 @@ class TrainingSpec(Spec):
         if wanted and info.data.get("from_checkpoint", "wrong") is None:
             raise ValueError("The optimizer state is that of a checkpoint: name one with from_checkpoint.")
         return wanted
+
+    @field_validator("from_weights")
+    @classmethod
+    def _one_beginning(cls, weights: str | None, info: ValidationInfo) -> str | None:
+        if weights is not None and info.data.get("from_checkpoint") is not None:
+            raise ValueError("A run begins with one set of weights: name from_checkpoint or from_weights, not both.")
+        return weights
 
     @property
     def watched(self) -> str:
@@ -197,7 +208,8 @@ class TrainingSpec(Spec):
 
         `from_optimizer_state` is in it only where it is true: other runs have the identity that they always had.
         """
-        left_out = {"name", "dataset", "checkpoints", "limits", "from_checkpoint", "doctor", "metadata", "priority"}
+        left_out = {"name", "dataset", "checkpoints", "limits", "doctor", "metadata", "priority"}
+        left_out |= {"from_checkpoint", "from_weights"}
         if not self.from_optimizer_state:
             left_out.add("from_optimizer_state")
         told = self.model_dump(mode="json", exclude=left_out)

@@ -12,11 +12,13 @@ from core.predictor import Predictor
 from core.schema import DataSchema
 from core.spec import Finding, SpecError
 from core.training_spec import TrainingSpec, ValidationDataset
+from core.weights import Weights
 from store.blobs import Blobs
 from store.datasets import Datasets
 from store.errors import BlobDamaged
 from store.jobs import Jobs
 from store.records import CheckpointRecord
+from store.weights import WeightSets
 
 
 @dataclass
@@ -36,9 +38,12 @@ class TooMuchMemory(Exception):
 class Admission:
     """Knows the shapes of datasets and the limits of the server."""
 
-    def __init__(self, datasets: Datasets, jobs: Jobs, blobs: Blobs, max_memory_bytes: int) -> None:
+    def __init__(
+        self, datasets: Datasets, jobs: Jobs, weight_sets: WeightSets, blobs: Blobs, max_memory_bytes: int
+    ) -> None:
         self._datasets = datasets
         self._jobs = jobs
+        self._weight_sets = weight_sets
         self._blobs = blobs
         self._max_memory_bytes = max_memory_bytes
         # A dataset never changes, so its shape is asked for once. That it was deleted by another server is found when
@@ -49,8 +54,8 @@ class Admission:
         """What the job will cost.
 
         Raises:
-            NotFound: a dataset or checkpoint that it names is not there.
-            SpecError: the spec does not fit the data, or the checkpoint to begin from does not fit it.
+            NotFound: a dataset, checkpoint or file of weights that it names is not there.
+            SpecError: the spec does not fit the data, or the weights to begin from do not fit it.
             TooMuchMemory: it fits, but not into memory.
         """
         validation = None
@@ -59,12 +64,15 @@ class Admission:
         shape = self._shape(tenant, spec.dataset)
         cost = estimate.check(spec, shape, validation)
         if spec.from_checkpoint is not None:
-            record = self._jobs.checkpoint(tenant, spec.from_checkpoint)
             network = Network.trace(spec.network.layers, shape.input_shape)
+            record = self._jobs.checkpoint(tenant, spec.from_checkpoint)
             checkpoint = self._open(record)
             checkpoint.check_weights(network)
             if spec.from_optimizer_state:
                 checkpoint.check_optimizer(spec.optimizer, network)
+        if spec.from_weights is not None:
+            network = Network.trace(spec.network.layers, shape.input_shape)
+            self._weights(tenant, spec.from_weights).check_weights(network, spec.dtype)
         return self._within_memory(cost)
 
     def admit_predictions(self, tenant: str, spec: PredictionSpec, predictor: Predictor) -> tuple[Estimate, int]:
@@ -84,6 +92,14 @@ class Admission:
         except (BlobDamaged, CheckpointDamaged) as error:
             detail = f"The stored bytes of {record.id} are damaged; begin from another checkpoint of its job."
             raise SpecError([Finding("/from_checkpoint", detail)]) from error
+
+    def _weights(self, tenant: str, weights_id: str) -> Weights:
+        record = self._weight_sets.get(tenant, weights_id)
+        try:
+            return Weights.open(self._blobs.verified(record.blob))
+        except BlobDamaged as error:
+            detail = f"The stored bytes of {record.id} are damaged; upload the weights once more."
+            raise SpecError([Finding("/from_weights", detail)]) from error
 
     def forget(self) -> None:
         """Ask again for every shape, because a dataset was deleted."""

@@ -19,6 +19,7 @@ from service import (
     evaluations,
     events,
     explanations,
+    exports,
     gradient_check,
     health,
     inference_metadata,
@@ -31,6 +32,7 @@ from service import (
     problems,
     receipts,
     teaching,
+    weights,
     what_if,
 )
 from service.express import Express
@@ -55,6 +57,8 @@ ROUTERS = (
     evaluations,
     explanations,
     batch_predictions,
+    exports,
+    weights,
     what_if,
     gradient_check,
     teaching,

@@ -86,6 +86,10 @@ async def _checkpoint_id(checkpoint_id: Annotated[str, Path(description="`ckpt_.
     return checked_id("checkpoint", checkpoint_id)
 
 
+async def _weights_id(weights_id: Annotated[str, Path(description="`wts_...`")]) -> str:
+    return checked_id("weights", weights_id)
+
+
 async def resolved_model(request: Request, named: str) -> str:
     """The id of the model that an id, `name@version` or `name@alias` names now; raises NoSuchModel."""
     name, at, version_or_alias = named.partition("@")
@@ -129,6 +133,7 @@ def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:
 DatasetId = Annotated[str, Depends(_dataset_id)]
 JobId = Annotated[str, Depends(_job_id)]
 CheckpointId = Annotated[str, Depends(_checkpoint_id)]
+WeightsId = Annotated[str, Depends(_weights_id)]
 ModelId = Annotated[str, Depends(_model_id)]
 Opened = Annotated[Services, Depends(_opened)]
 Tenant = Annotated[str, Depends(_tenant)]

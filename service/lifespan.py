@@ -28,6 +28,7 @@ from store.predictions import Predictions
 from store.queue import Doorbell
 from store.settings import StoreSettings
 from store.submissions import NewJob, Submission
+from store.weights import WeightSets
 
 THREADS = 12  # as many as the database has connections
 COMPUTERS = 2  # each keeps a workspace for each model that it meets
@@ -58,7 +59,8 @@ class Services:
         self.models = Models(self.database, self.blobs)
         self.aliases = Aliases(self.database)
         self.predictions = Predictions(self.database)
-        self.admission = Admission(self.datasets, self.jobs, self.blobs, settings.max_memory_bytes)
+        self.weights = WeightSets(self.database, self.blobs)
+        self.admission = Admission(self.datasets, self.jobs, self.weights, self.blobs, settings.max_memory_bytes)
         self.doorbell = Doorbell(store.broker_url)
         self.broadcast = Broadcast(self.jobs, self.call, settings.heartbeat_s)
         self.predictors = Loaded(self.models, self.call, settings.loaded_models, Predictor.from_checkpoint)

@@ -1,14 +1,11 @@
 """Models: trained networks by name and version, their notes and their files."""
 
-import io
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
-from safetensors.numpy import load
 from starlette.responses import Response
 
 from core.spec import Spec, SpecError
@@ -24,7 +21,6 @@ from service.dependencies import (
     checked_id,
     json_body,
 )
-from service.lifespan import Services
 from service.names import Name
 from service.openapi import JSON_BODY, document_body, refuses
 from service.preconditions import Conditions, PreconditionFailed, Preconditions
@@ -32,7 +28,6 @@ from store.errors import BadCursor, InUse, NotFound
 from store.records import ModelRecord
 
 router = APIRouter(tags=["models"])
-BYTES = "application/octet-stream"
 Notes = Annotated[str, Field(max_length=10_000, description="A text, such as what it was trained for and how well.")]
 
 
@@ -169,37 +164,3 @@ async def delete_model(services: Opened, tenant: Tenant, model_id: ModelId, cond
 
 def _conditions(conditions: Conditions) -> Callable[[ModelRecord], None]:
     return lambda record: conditions.check(f"Model {record.id}", etag_of_view(ModelView.of(record)))
-
-
-@router.get(
-    "/v1/models/{model_id}/export",
-    summary="Download a model",
-    response_class=Response,
-    responses={
-        200: {"description": "A file with a name.", "content": {BYTES: {"schema": {"type": "string"}}}},
-        **refuses(NoSuchModel),
-    },
-)
-async def export_model(
-    services: Opened,
-    tenant: Tenant,
-    model_id: ModelId,
-    form: Annotated[
-        Literal["safetensors", "npz"], Query(alias="format", description="The kind of file.")
-    ] = "safetensors",
-) -> Response:
-    """`safetensors` is the whole checkpoint, `npz` its tensors for `numpy.load`."""
-    record, content = await services.call(_export, services, tenant, model_id, form)
-    headers = {"Content-Disposition": f'attachment; filename="{record.name}-{record.version}.{form}"'}
-    return Response(content, media_type=BYTES, headers=headers)
-
-
-def _export(services: Services, tenant: str, model_id: str, form: str) -> tuple[ModelRecord, bytes]:
-    record = services.models.get(tenant, model_id)
-    content = services.models.load(record)
-    if form == "npz":
-        file = io.BytesIO()
-        arrays: dict[str, Any] = load(content)
-        np.savez(file, **arrays)
-        content = file.getvalue()
-    return record, content

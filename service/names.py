@@ -9,7 +9,7 @@ from service.dependencies import NAME_PATTERN, begins_like_id
 
 def _no_id(name: str) -> str:
     if begins_like_id(name):
-        raise ValueError("A name must not begin like an id (ds_, job_, ckpt_, mdl_)")
+        raise ValueError("A name must not begin like an id (ds_, job_, ckpt_, mdl_, wts_)")
     return name
 
 

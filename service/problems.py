@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from core.checkpoint import CheckpointDamaged
+from core.onnx import NotExportable
 from core.readers import DataError, TooLarge
 from core.sentences import sentence
 from core.spec import Finding, SpecError, pointer
@@ -170,6 +171,13 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "invalid-spec",
         "The request does not fit its description",
         "Fields are missing, unknown, or hold what they must not.",
+        lambda error: _errors(error.errors),
+    ),
+    NotExportable: Problem(
+        422,
+        "not-exportable",
+        "The model cannot be written in this format",
+        "The format has no form for a layer, or no room for its parameters.",
         lambda error: _errors(error.errors),
     ),
     TooMuchMemory: Problem(

@@ -36,8 +36,8 @@ async def get_receipt(request: Request, services: Opened, tenant: Tenant, job_id
     },
 )
 async def get_start(request: Request, services: Opened, tenant: Tenant, job_id: JobId) -> Response:
-    """The checkpoint that `from_checkpoint` named, or for predictions that of their model, also when these are gone;
-    404 where the weights were drawn."""
+    """The checkpoint of `from_checkpoint`, the weights of `from_weights`, or for predictions the checkpoint of their
+    model, also when these are gone; 404 where the weights were drawn."""
     blob = await services.call(start_of, services.database, tenant, job_id)
     headers = {"ETag": f'"{blob}"', "Content-Disposition": f'attachment; filename="{job_id}-start.safetensors"'}
     if matches(request, headers["ETag"]):

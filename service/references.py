@@ -12,12 +12,13 @@ from store.submissions import JobSpec
 WAYS_OUT = {
     "dataset": "A spec names datasets by id; GET /v1/datasets lists them.",
     "checkpoint": "A spec names a checkpoint by its id; GET /v1/jobs/{job_id}/checkpoints lists those of a job.",
+    "weights": "A spec names uploaded weights by their id; GET /v1/weights lists them.",
 }
 
 
 @dataclass
 class MissingReference(NotFound):
-    """A dataset or checkpoint that a spec names is not there for this tenant."""
+    """A dataset, checkpoint or file of weights that a spec names is not there for this tenant."""
 
     pointers: list[str]
 
@@ -43,5 +44,6 @@ def references(spec: JobSpec) -> Iterator[None]:
             validation = spec.validation
             named["/validation/dataset"] = validation.dataset if isinstance(validation, ValidationDataset) else None
             named["/from_checkpoint"] = spec.from_checkpoint
+            named["/from_weights"] = spec.from_weights
         pointers = [pointer for pointer, name in named.items() if name == error.id]
         raise MissingReference(error.kind, error.id, pointers) from error

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--validation", type=FILES, multiple=True, metavar="FILES...", help="Its validation data, if it had any.")
 @click.option("--target", help="The column that holds the target, where it was named at the upload.")
 @click.option("--options", help='How the files are read, as at their upload, as JSON: {"delimiter": ";"}.')
-@click.option("--start", type=FILES, help="The file of the checkpoint that the job began with, if any.")
+@click.option("--start", type=FILES, help="The file of the weights that the job began with, if any.")
 @click.option("--json", "as_json", is_flag=True, help="Pure JSON on stdout, for scripts.")
 @pass_terminal
 def verify(
@@ -104,6 +104,7 @@ def _replay(
     from core.data import Dataset  # noqa: PLC0415
     from core.replay import replay  # noqa: PLC0415
     from core.spec import SpecError  # noqa: PLC0415
+    from core.weights import Weights  # noqa: PLC0415
 
     data, validation, start = files
     expected = told.validation_dataset
@@ -121,13 +122,14 @@ def _replay(
     folders = [_read("--data", data, told.dataset.digest, reading, folder / "data")]
     if expected is not None:
         folders.append(_read("--validation", validation, expected.digest, reading, folder / "validation"))
+    opened = Weights if told.spec.get("from_weights") else Checkpoint
     try:
         with threadpool_limits(told.spec["threads"]):
             return replay(
                 told,
                 Dataset.open(folders[0]),
                 Dataset.open(folders[1]) if expected is not None else None,
-                Checkpoint.open(start) if start is not None else None,
+                None if start is None else opened.open(start),
                 progress,
             )
     except (SpecError, CheckpointDamaged, ValueError) as error:

@@ -157,6 +157,7 @@ class Blobs:
             select(tables.part.c.blob),
             select(tables.predictions.c.blob),
             select(tables.model.c.blob),
+            select(tables.weights.c.blob),
             select(tables.job.c.start_blob).where(tables.job.c.start_blob.is_not(None)),
         ).subquery()
         old = clock.now() - timedelta(seconds=grace_s)

@@ -5,7 +5,7 @@ import secrets
 from store import clock
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case: no i, l, o, u to misread
-PREFIXES = {"dataset": "ds_", "job": "job_", "checkpoint": "ckpt_", "model": "mdl_"}
+PREFIXES = {"dataset": "ds_", "job": "job_", "checkpoint": "ckpt_", "model": "mdl_", "weights": "wts_"}
 
 
 def new_id(kind: str) -> str:

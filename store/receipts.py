@@ -40,7 +40,7 @@ def read_receipt(database: Database, tenant: str, job_id: str) -> Receipt:
         seed=row.spec["seed"],
         dataset=data,
         validation_dataset=validation,
-        start=Start(checkpoint=row.spec["from_checkpoint"], content=row.start_blob) if row.start_blob else None,
+        start=Start(checkpoint=_origin(row.spec), content=row.start_blob) if row.start_blob else None,
         nudge=row.fingerprint and row.fingerprint["nudge"],
         fingerprint=row.fingerprint,
         bit_exact=row.bit_exact,
@@ -55,15 +55,20 @@ def read_receipt(database: Database, tenant: str, job_id: str) -> Receipt:
     ).sealed()
 
 
+def _origin(spec: dict[str, Any]) -> str:
+    origin: str = spec["from_checkpoint"] or spec["from_weights"]
+    return origin
+
+
 def start_of(database: Database, tenant: str, job_id: str) -> str:
-    """The blob of the checkpoint that a job began with, which is kept as long as the job is; raises NotFound."""
+    """The blob of what a job began with, which is kept as long as the job is; raises NotFound."""
     query = select(job.c.start_blob).where(job.c.tenant_id == tenant, job.c.id == job_id)
     with database.reading() as connection:
         row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound("job", job_id)
     if row.start_blob is None:
-        raise NotFound("checkpoint that it began with, for", job_id)
+        raise NotFound("checkpoint or file of weights that it began with, for", job_id)
     blob: str = row.start_blob
     return blob
 

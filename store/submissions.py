@@ -69,6 +69,7 @@ KEYS = _among(
     select(job, keys.c.fingerprint.label("first_fingerprint")).join_from(job, keys), keys.c.tenant_id, keys.c.key
 )
 DATASETS = _among(select(), dataset.c.tenant_id, dataset.c.id)
+WEIGHTS = _among(select(tables.weights.c.blob), tables.weights.c.tenant_id, tables.weights.c.id)
 CHECKPOINTS = _among(select(checkpoint.c.blob), checkpoint.c.tenant_id, checkpoint.c.id)
 MODELS = _among(select(model.c.blob), model.c.tenant_id, model.c.id)
 INSERT_JOBS, INSERT_EVENTS, INSERT_KEYS = insert(job), insert(tables.event), insert(keys)
@@ -109,6 +110,7 @@ class _Draft:
         self.datasets = look(DATASETS, lambda new: _datasets(new.spec))
         self.origins = {
             "checkpoint": look(CHECKPOINTS, lambda new: [_origin(new.spec).get("checkpoint")]),
+            "weights": look(WEIGHTS, lambda new: [_origin(new.spec).get("weights")]),
             "model": look(MODELS, lambda new: [_origin(new.spec).get("model")]),
         }
         self.jobs: list[dict[str, Any]] = []
@@ -142,7 +144,7 @@ class _Draft:
                 connection.execute(statement, rows)
 
     def _start(self, new: NewJob) -> str | None:
-        """The blob to begin from, if any; raises NotFound for its checkpoint or model, or for a dataset."""
+        """The blob to begin from, if any; raises NotFound for what that is of, or for a dataset."""
         for name in _datasets(new.spec):
             if (new.tenant, name) not in self.datasets:
                 raise NotFound("dataset", name)
@@ -163,7 +165,8 @@ def _origin(spec: JobSpec) -> dict[str, str]:
     """What the weights come from: its kind and its id."""
     if isinstance(spec, PredictionSpec):
         return {"model": spec.model}
-    return {} if spec.from_checkpoint is None else {"checkpoint": spec.from_checkpoint}
+    named = {"checkpoint": spec.from_checkpoint, "weights": spec.from_weights}
+    return {kind: name for kind, name in named.items() if name is not None}
 
 
 def _row(new: NewJob) -> dict[str, Any]:

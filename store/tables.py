@@ -201,6 +201,17 @@ class PredictionsColumns(TypedColumns):
     size: Named[int] = Column(BigInteger)
 
 
+class WeightsColumns(TypedColumns):
+    """Uploaded weights to begin a job with; `tensors` are their names, types and shapes."""
+
+    id: Named[str] = Column(ID, primary_key=True)
+    tenant_id: Named[str] = Column(TENANT)
+    tensors: Named[Any] = Column(JSON, nullable=False)
+    blob: Named[str] = Column(ForeignKey("blob.digest"), index=True)
+    size: Named[int] = Column(BigInteger)
+    created_at: Named[datetime] = Column(Instant)
+
+
 class ModelColumns(TypedColumns):
     """A trained network; it keeps its own reference to the bytes, so that jobs and checkpoints may go."""
 
@@ -272,6 +283,7 @@ metric = Table("metric", metadata, MetricColumns)
 checkpoint = Table("checkpoint", metadata, CheckpointColumns)
 part = Table("part", metadata, PartColumns)
 predictions = Table("predictions", metadata, PredictionsColumns)
+weights = Table("weights", metadata, WeightsColumns, Index(None, "tenant_id", "created_at", "id"))
 model = Table(
     "model",
     metadata,

@@ -21,6 +21,7 @@ from core.metrics import Measured
 from core.spec import SpecError
 from core.training import Chunk, Diverged, Epoch, fit
 from core.training_spec import TrainingSpec
+from core.weights import Weights
 from store.crash_points import reach
 from store.progress import EpochReport, Progress
 from worker import giving_way
@@ -39,7 +40,7 @@ class Assignment:
     dataset: Path
     validation: Path | None
     resume: Path | None  # a checkpoint of this very job, to go on from
-    start: Path | None  # a checkpoint of another one, for its weights and, where the spec says so, its optimizer state
+    start: Path | None  # what a new run begins with: uploaded weights, or a checkpoint of another job
     checkpoint_s: float  # seconds of training after which a checkpoint is kept, wherever it stands
     give_way: bool
     memory_bytes: int | None  # more than this it may not take
@@ -96,7 +97,8 @@ def _fit(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Messag
     data = Dataset.open(assignment.dataset)
     validation = Dataset.open(assignment.validation) if assignment.validation else None
     resume = Checkpoint.open(assignment.resume) if assignment.resume else None
-    start = Checkpoint.open(assignment.start) if assignment.start else None
+    opened = Weights if spec.from_weights else Checkpoint
+    start = opened.open(assignment.start) if assignment.start else None
     reports = _Reports(spec, pipe, resume, assignment.checkpoint_s)
     # A run that is taken up again behind its last epoch yields nothing more.
     stopped_early = resume is not None and resume.step == 0 and resume.epoch < spec.epochs

@@ -23,7 +23,7 @@ from client.terminal import Terminal, connected, pass_terminal
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the spec: epochs=5.")
 @click.option("--name", help="The job's name, and its model's.")
 @click.option("--priority", type=click.IntRange(-10, 10), help="Jobs of a higher one are taken first; default 0.")
-@click.option("--from", "origin", metavar="CHECKPOINT", help="Begin with the weights of this checkpoint.")
+@click.option("--from", "origin", metavar="CHECKPOINT|FILE", help="Begin with its weights; a file is uploaded first.")
 @click.option("--watch/--no-watch", "watching", help="Stay and show how it learns.")
 @click.option("--dry-run", is_flag=True, help="Only say what it would cost.")
 @connected
@@ -46,10 +46,12 @@ def train(
     --validation. A pair of files is IDX images and labels, in any order, or NPY inputs and targets.
     """
     body = _body(spec, settings)
-    given = {"name": name, "priority": priority, "from_checkpoint": origin}
+    given = {"name": name, "priority": priority}
     body |= {field: value for field, value in given.items() if value is not None}
     client = terminal.client()
     with _uploads(terminal) as uploads:
+        if origin is not None:
+            body |= _beginning(terminal, origin, uploads)
         if data:
             uploads.append(uploaded(terminal, data, name=_name(body)).id)
             body["dataset"] = uploads[-1]
@@ -79,7 +81,7 @@ def train(
 
 @contextmanager
 def _uploads(terminal: Terminal) -> Iterator[list[str]]:
-    """The datasets that this command has uploaded: what is refused leaves none of them behind."""
+    """What this command has uploaded: what is refused leaves none of it behind."""
     uploads: list[str] = []
     try:
         yield uploads
@@ -90,10 +92,11 @@ def _uploads(terminal: Terminal) -> Iterator[list[str]]:
 
 
 def _take_back(terminal: Terminal, uploads: list[str]) -> None:
-    for dataset in uploads:
+    client = terminal.client()
+    for uploaded_id in uploads:
         with suppress(NudgeError):  # it stays then; what went wrong before is what counts
-            terminal.client().datasets.delete(dataset)
-            terminal.talk.print(f"Deleted [dim]{dataset}[/] again: no job uses it.", soft_wrap=True)
+            (client.weights if uploaded_id.startswith("wts_") else client.datasets).delete(uploaded_id)
+            terminal.talk.print(f"Deleted [dim]{uploaded_id}[/] again: no job uses it.", soft_wrap=True)
 
 
 def _say_cost(terminal: Terminal, estimate: Estimate) -> None:
@@ -111,6 +114,14 @@ def _body(spec: Path, settings: tuple[str, ...]) -> dict[str, Any]:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     return body
+
+
+def _beginning(terminal: Terminal, origin: str, uploads: list[str]) -> dict[str, str]:
+    """The field of the spec that names where the weights come from."""
+    if not Path(origin).is_file():
+        return {"from_weights" if origin.startswith("wts_") else "from_checkpoint": origin}
+    uploads.append(terminal.client().weights.upload(origin).id)
+    return {"from_weights": uploads[-1]}
 
 
 def _name(body: dict[str, Any]) -> str | None:

@@ -21,6 +21,7 @@ _S = (
     *(1.62138957456669019e03, 5.37181101862009858e02, 1.17693950891312499e02, 1.57449261107098347e01),
     1.0,
 )
+NEAR, FAR = (_P, _Q), (_R, _S)
 
 
 def erf(x: Array, out: Array) -> Array:
@@ -40,9 +41,14 @@ def erf(x: Array, out: Array) -> Array:
 def _erf(x: Array) -> Array:
     size = np.minimum(np.abs(x), 6)
     square = size * size
-    near = x * (_polynomial(_P, square) / _polynomial(_Q, square))
-    far = 1 - np.exp(-square) * (_polynomial(_R, size) / _polynomial(_S, size))
+    near = x * _ratio(NEAR, square)
+    far = 1 - np.exp(-square) * _ratio(FAR, size)
     return np.where(size <= 0.46875, near, np.copysign(far, x))
+
+
+def _ratio(polynomials: tuple[tuple[float, ...], tuple[float, ...]], x: Array) -> Array:
+    over, under = polynomials
+    return _polynomial(over, x) / _polynomial(under, x)
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:

@@ -85,7 +85,7 @@ def read_npy_pair(x: Path, y: Path, draft: Draft, options: ReadOptions) -> DataS
         return read_arrays(sources["x"], sources["y"], draft, options)
 
 
-class _Directory(io.FileIO):
+class Directory(io.FileIO):
     """An archive whose directory is not read into memory when it is enormous."""
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -109,7 +109,7 @@ def read_npz(path: Path, draft: Draft, options: ReadOptions) -> DataSchema:
 def _open_members(
     path: Path, opened: contextlib.ExitStack, limits: ReadLimits, options: ReadOptions
 ) -> list[ArraySource]:
-    file = opened.enter_context(_Directory(path))
+    file = opened.enter_context(Directory(path))
     archive = opened.enter_context(zipfile.ZipFile(cast(BinaryIO, file)))
     names = archive.namelist()
     if any(name.startswith("xl/") for name in names):

@@ -66,6 +66,8 @@ def test_the_defaults_are_written_out():
         "limits": {"runtime_s": None, "attempts": 5},
         "from_checkpoint": None,
         "from_optimizer_state": False,
+        "from_weights": None,
+        "doctor": True,
         "metadata": {},
         "priority": 0,
     }

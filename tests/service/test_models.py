@@ -1,10 +1,8 @@
 import base64
-import io
 
 import httpx
 import numpy as np
 import pytest
-from safetensors.numpy import load
 
 from core.checkpoint import Checkpoint
 from core.predictor import Predictor
@@ -81,18 +79,6 @@ def test_models_of_no_checkpoint(house: House) -> None:
     for checkpoint in ("ckpt_" + "0" * 26, "job_1", ""):
         answer = house.http.post("/v1/models", json={"checkpoint": checkpoint, "name": "none"})
         is_problem(answer, 404, "not-found")
-
-
-def test_exports(house: House, model: str) -> None:
-    whole = house.http.get(f"/v1/models/{model}/export")
-    assert 'filename="trained-1.safetensors"' in whole.headers["content-disposition"]
-    tensors = load(whole.content)
-    arrays = house.http.get(f"/v1/models/{model}/export?format=npz")
-    assert 'filename="trained-1.npz"' in arrays.headers["content-disposition"]
-    with np.load(io.BytesIO(arrays.content)) as found:
-        assert set(found.files) == set(tensors)
-        assert all((found[name] == tensors[name]).all() for name in tensors)
-    is_problem(house.http.get(f"/v1/models/{model}/export?format=exe"), 422, "invalid-parameter")
 
 
 def test_more_models_than_are_kept_loaded(house: House, dataset: str) -> None:
