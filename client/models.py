@@ -95,7 +95,7 @@ class Model:
         """What every layer wishes, and the three ways to get it, averaged where there are several rows. The example is
         `input` and `target`, or `dataset` (by id) and `row` or `rows`. `top` is how many of the strongest are named;
         `layers` tells only some, and `whole` whether nudges of weights come all."""
-        given = {"top": top, "layers": layers, "whole": whole}
+        given = {"top": top, "only": layers, "whole": whole}
         body = as_example(example) | {name: value for name, value in given.items() if value is not None}
         answer = self._transport.post(f"/v1/models/{self.id}/explain", body, again=True)
         return Explanation.model_validate_json(answer.content)

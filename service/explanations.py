@@ -26,7 +26,7 @@ router = APIRouter(tags=["models"], route_class=PlainRoute)
 AT_ONCE = 2_000_000
 FEW_NUMBERS = 50_000
 FEW_LAYERS = 20
-WAY_OUT = 'Ask for a smaller "top", for "whole": false, or for some "layers".'
+WAY_OUT = 'Ask for a smaller "top", for "whole": false, or for "only" some layers.'
 
 Values = Annotated[list[Any], Field(description="Numbers, nested as the shape says.")]
 Top = Annotated[int, Field(strict=True, ge=1, lt=2**31)]
@@ -36,7 +36,7 @@ class ExplainRequest(ExampleRequest):
     """An example, and how much of it is to be told."""
 
     top: Top = Field(5, description="How many of the strongest are named: pairs, neurons, weights of the ranking.")
-    layers: Annotated[list[Annotated[int, Field(strict=True, ge=0)]], Field(min_length=1)] | None = Field(
+    only: Annotated[list[Annotated[int, Field(strict=True, ge=0)]], Field(min_length=1)] | None = Field(
         None, description="Only these layers, counted from 0 as the spec lists them; all if left out.", examples=[[1]]
     )
     whole: Flag | None = Field(
@@ -155,7 +155,7 @@ _read = json_body(ExplainRequest)
             {
                 "input": {"input": [5.1, 3.5, 1.4, 0.2], "target": "setosa"},
                 "row": {"dataset": "ds_01kb8r3v5y8t2n6m4q9w7x1zcd", "row": 17, "top": 10},
-                "rows": {"dataset": "ds_01kb8r3v5y8t2n6m4q9w7x1zcd", "rows": [0, 1, 2], "layers": [1], "whole": True},
+                "rows": {"dataset": "ds_01kb8r3v5y8t2n6m4q9w7x1zcd", "rows": [0, 1, 2], "only": [1], "whole": True},
             },
         ),
     },
@@ -193,13 +193,13 @@ def _answer(subject: Subject, examples: Examples, detail: Detail) -> bytes:
 def _detail(wanted: ExplainRequest, subject: Subject) -> Detail:
     count = len(subject.network.layers)
     strange = [
-        Finding(f"/layers/{place}", f"The model has {count} layers: the last is {count - 1}.")
-        for place, index in enumerate(wanted.layers or ())
+        Finding(f"/only/{place}", f"The model has {count} layers: the last is {count - 1}.")
+        for place, index in enumerate(wanted.only or ())
         if index >= count
     ]
     if strange:
         raise SpecError(strange)
-    return Detail(wanted.top, None if wanted.layers is None else frozenset(wanted.layers), wanted.whole)
+    return Detail(wanted.top, None if wanted.only is None else frozenset(wanted.only), wanted.whole)
 
 
 def _is_quick(subject: Subject) -> bool:

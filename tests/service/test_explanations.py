@@ -95,7 +95,7 @@ def test_rows_are_averaged(house: House, words: tuple[str, str]) -> None:
 
 
 def test_what_is_told_can_be_chosen(house: House, dataset: str, model: str) -> None:
-    body = {"dataset": dataset, "row": 1, "top": 2, "layers": [2], "whole": False}
+    body = {"dataset": dataset, "row": 1, "top": 2, "only": [2], "whole": False}
     told = house.http.post(f"/v1/models/{model}/explain", json=body).json()
     assert [layer["index"] for layer in told["layers"]] == [2]
     assert len(told["sensitivity"]["ranking"]) == len(told["layers"][0]["weight_nudge"]["strongest"]) == 2
@@ -107,8 +107,8 @@ def test_what_is_told_can_be_chosen(house: House, dataset: str, model: str) -> N
 @pytest.mark.parametrize(
     ("body", "pointer", "says"),
     [
-        ({"layers": [0, 3]}, "/layers/1", "the last is 2"),
-        ({"layers": []}, "/layers", ""),
+        ({"only": [0, 3]}, "/only/1", "the last is 2"),
+        ({"only": []}, "/only", ""),
         ({"top": 0}, "/top", ""),
         ({"top": "3"}, "/top", ""),
         ({"whole": 1}, "/whole", ""),
