@@ -154,7 +154,7 @@ def flags(cls=Spec):
     found = set()
     for name, field in cls.model_fields.items():
         allowed = field.annotation, *get_args(field.annotation)
-        if bool in [getattr(kind, "__origin__", kind) for kind in allowed]:
+        if bool in [getattr(kind, "__origin__", kind) for kind in allowed] and cls.__module__.startswith("core."):
             found.add((cls, name))
     return found.union(*map(flags, cls.__subclasses__()))
 
