@@ -14,6 +14,7 @@ from core.masks import check_masks
 from core.network import Network, Placed
 from core.schema import ClassTarget, DataSchema, class_key
 from core.spec import Finding, Spec, SpecError
+from core.trace import MOST_POINTS, in_one_batch, looking_bytes, path_bytes, trace_findings
 from core.training_spec import TrainingSpec, ValidationDataset, ValidationFraction
 
 _COUNTABLE = 2**62
@@ -45,6 +46,7 @@ def check(spec: TrainingSpec, schema: DataSchema, validation: DataSchema | None)
         *_metrics(spec, schema),
         *_stopping(spec, schema),
         *_validation(spec, network, schema, validation),
+        *trace_findings(spec, network, training_rows(spec, schema.rows)),
     ]
     if errors:
         raise SpecError(errors)
@@ -236,5 +238,14 @@ def _estimate(spec: TrainingSpec, network: Network, schema: DataSchema, validati
     return Estimate(
         parameters=network.size,
         flops_per_epoch=3 * forward * rows + forward * validated,
-        memory_bytes=footprint.peak,
+        memory_bytes=footprint.peak if not spec.trace.surface else _traced(spec, network, schema, footprint.peak, rows),
     )
+
+
+def _traced(spec: TrainingSpec, network: Network, schema: DataSchema, peak: int, rows: int) -> int:
+    """The peak of a run that records its path, and goes down once more with all rows in one batch."""
+    path, once_more = path_bytes(spec, network, rows), in_one_batch(spec, rows, MOST_POINTS)
+    of_rows = schema.model_copy(update={"rows": rows})
+    careful = _estimate(once_more, network, of_rows, None).memory_bytes
+    looking = looking_bytes(network)
+    return max(peak + path, careful + looking + 2 * path)

@@ -24,7 +24,7 @@ from core.network import NetworkSpec
 from core.optimizers import SGD, AnyOptimizer
 from core.preprocessing import PreprocessingSpec
 from core.regularization import GradientClipping, Regularization
-from core.spec import Count, PositiveNumber, Spec
+from core.spec import Count, Flag, PositiveNumber, Spec
 
 DatasetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$", examples=["ds_01"])]
 _ID = re.compile(r"(ds|job|ckpt|mdl|wts)_")
@@ -134,6 +134,15 @@ class Limits(Spec):
     attempts: Annotated[int, Field(strict=True, ge=1, le=100)] = 5
 
 
+class Trace(Spec):
+    """What a job records of its way, besides its metrics. None of it changes what is computed.
+
+    surface: its path over the cost and that of the full gradient from the same start, with the cost around them.
+    """
+
+    surface: Flag = False
+
+
 class TrainingSpec(Spec):
     """A training run. Only `dataset`, `network` and `loss` are required."""
 
@@ -160,6 +169,7 @@ class TrainingSpec(Spec):
     early_stopping: EarlyStopping | None = None
     checkpoints: Checkpoints = Checkpoints()
     limits: Limits = Limits()
+    trace: Trace = Trace()
     from_checkpoint: Annotated[str, Field(pattern=r"^ckpt_[A-Za-z0-9]{1,64}$")] | None = None
     from_optimizer_state: Annotated[
         bool,
@@ -209,7 +219,7 @@ class TrainingSpec(Spec):
         `from_optimizer_state` is in it only where it is true: other runs have the identity that they always had.
         """
         left_out = {"name", "dataset", "checkpoints", "limits", "doctor", "metadata", "priority"}
-        left_out |= {"from_checkpoint", "from_weights"}
+        left_out |= {"from_checkpoint", "from_weights", "trace"}
         if not self.from_optimizer_state:
             left_out.add("from_optimizer_state")
         told = self.model_dump(mode="json", exclude=left_out)

@@ -27,6 +27,7 @@ from service.parameters import BadParameter
 from service.pictures import TooManyPixels
 from service.preconditions import PreconditionFailed
 from service.problem_details import Members, Problem, respond
+from service.recorded import NoDescent, NotRecorded
 from service.references import MissingReference
 from service.strict_json import MalformedJson, RefusedJson
 from service.uploads import MalformedForm
@@ -159,6 +160,13 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "A query, path or header parameter is outside what is allowed.",
         lambda error: _errors([Finding(pointer(("query", error.name)), error.detail)]),
     ),
+    NotRecorded: Problem(
+        422,
+        "step-not-recorded",
+        "The gradients of this step were not compared",
+        "Gradients are compared at evenly spaced updates; `steps` names them.",
+        lambda error: {**_errors([Finding(pointer(("query", "step")), str(error))]), "steps": error.steps},
+    ),
     RefusedJson: Problem(
         422,
         "refused-value",
@@ -230,6 +238,13 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "no-predictions",
         "The job has no predictions",
         "The job is a training, or did not come to its end.",
+        lambda error: {"current_status": error.status},
+    ),
+    NoDescent: Problem(
+        409,
+        "no-descent",
+        "The job has no descent to look at",
+        "The job was not traced, or its training has not come to its end.",
         lambda error: {"current_status": error.status},
     ),
     errors.NoReceipt: Problem(

@@ -156,6 +156,8 @@ class Blobs:
             select(tables.checkpoint.c.blob),
             select(tables.part.c.blob),
             select(tables.predictions.c.blob),
+            select(tables.mark.c.blob),
+            select(tables.descent.c.blob),
             select(tables.model.c.blob),
             select(tables.weights.c.blob),
             select(tables.job.c.start_blob).where(tables.job.c.start_blob.is_not(None)),

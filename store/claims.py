@@ -29,6 +29,7 @@ from store.plain import plain, plain_values
 from store.progress import EpochReport, Progress
 from store.records import CheckpointRecord, JobRecord, job_record
 from store.reports import Report, moved_on, write_report
+from store.trails import Mark, add_marks, keep_descent
 
 job, checkpoint = tables.job, tables.checkpoint
 
@@ -71,6 +72,7 @@ class Claim(Hold):
     spec: TrainingSpec
     validation_dataset: str | None
     checkpoints: tuple[CheckpointRecord, ...]  # newest first: where to go on, and what to fall back to
+    marks: tuple[Mark, ...] = ()  # of a traced job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +164,7 @@ class Claims:
         checkpoints: Sequence[NewCheckpoint],
         progress: Progress,
         fingerprint: Fingerprint | None = None,
+        marks: Sequence[Mark] = (),
     ) -> Orders:
         """Write finished epochs and checkpoints, their events and the job's pointers, in one transaction.
 
@@ -177,6 +180,7 @@ class Claims:
         with self.database.transaction("report") as connection:
             row = hold(connection, claim)
             values, report = sign_of_life(claim), Report(epochs, checkpoints, progress, fingerprint)
+            add_marks(connection, row, marks)
             write_report(connection, row, claim.fence, report, values, claim.spec.checkpoints.keep, clock.now())
         return Orders(cancel=row.cancel_requested, pause=row.pause_requested)
 
@@ -200,8 +204,12 @@ class Claims:
             if told.type != kind or told.data["checkpoint"] != damaged.id:
                 notice(connection, kind, claim.job_id, data=data)
 
-    def succeed(self, claim: Claim, *, model_from_best: bool = False, reason: str | None = None) -> JobRecord:
+    def succeed(
+        self, claim: Claim, *, model_from_best: bool = False, reason: str | None = None, descent: str | None = None
+    ) -> JobRecord:
         """End the job well: its model and its last status in one transaction. A cancel asked before wins.
+
+        `descent` is the blob of a traced job's.
 
         Raises:
             StaleAttempt: the job is no longer this claim's.
@@ -219,6 +227,8 @@ class Claims:
                 "status_reason": reason and plain(reason),
                 "runtime_s": claim.runtime_s,
             }
+            if descent is not None:
+                keep_descent(connection, row, descent)
             data = {"model": model_id} | ({"reason": plain(reason)} if reason else {})
             return job_record(move(connection, "succeed", claim.job_id, values=values, data=data))
 
@@ -311,7 +321,7 @@ def _held(row: Any, start: starts.Start) -> Claim | PredictionClaim:
     if row.kind == Kind.PREDICT:
         return PredictionClaim(**held, spec=PredictionSpec.model_validate(row.spec), parts=start.parts)
     spec, validation = TrainingSpec.model_validate(row.spec), row.validation_dataset_id
-    return Claim(**held, spec=spec, validation_dataset=validation, checkpoints=start.checkpoints)
+    return Claim(**held, spec=spec, validation_dataset=validation, checkpoints=start.checkpoints, marks=start.marks)
 
 
 def _attempts(spec: Any) -> int:

@@ -45,6 +45,7 @@ MOMENTS: dict[str, str] = {
     "training.kept": "A checkpoint's bytes are stored, and no row names them.",
     "trainer.started": "The trainer runs, and has read nothing.",
     "trainer.mid_epoch": "Some steps of an epoch are done.",
+    "trainer.looks_back": "A traced job is trained, and a part of its way is looked at.",
     "trainer.before_report": "Epochs and their checkpoint are in the trainer's memory alone.",
     "trainer.sent_report": "The report is in the pipe, and the trainer trains on.",
     "trainer.over": "The trainer is done or was stopped, and has not said so.",

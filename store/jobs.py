@@ -18,6 +18,7 @@ from store.pages import Page, read_page
 from store.records import CheckpointRecord, Event, JobRecord, checkpoint_record, event_record, job_record
 from store.stops import Cancelled, cancel_some, stop, take_back
 from store.submissions import Idempotency, JobSpec, NewJob, Submission, submit_group
+from store.trails import descent_of
 
 job = tables.job
 TRIES = 3  # a group that collides with another transaction looks again, and then sees what that one wrote
@@ -187,6 +188,11 @@ class Jobs:
             if types:
                 query = query.where(table.c.type.in_(types))
             return [event_record(row) for row in connection.execute(query.order_by(table.c.number).limit(limit))]
+
+    def descent(self, tenant: str, job_id: str) -> tuple[JobRecord, str | None]:
+        """A job, and the blob of its descent, if it has one; raises NotFound."""
+        with self.database.reading() as connection:
+            return job_record(self._row(connection, tenant, job_id)), descent_of(connection, job_id)
 
     def positions(self, job_ids: Sequence[str]) -> dict[str, int]:
         """The last event's number of each job that exists: one cheap query for everyone who follows."""

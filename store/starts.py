@@ -10,6 +10,7 @@ from store import tables
 from store.line import WAITS
 from store.parts import Part, parts_of
 from store.records import CheckpointRecord, checkpoint_record
+from store.trails import Mark, marks_of
 
 job, event, checkpoint = tables.job, tables.event, tables.checkpoint
 
@@ -24,6 +25,7 @@ class Start:
     """The beginning of an attempt, seen before the job is taken."""
 
     checkpoints: tuple[CheckpointRecord, ...]  # of a training, newest first
+    marks: tuple[Mark, ...]  # of a traced one
     parts: tuple[Part, ...]  # of predictions, in order
     data: dict[str, Any]  # of the event
     unchanged: ColumnElement[bool]  # true for the job's row as long as nothing happened to it since
@@ -44,7 +46,7 @@ def look(connection: Connection, job_id: str, now: datetime) -> Start | None:
         data["lost"] = "worker" if row.data.get("silence_s") else "training process"
     unchanged = job.c.last_event == row.number
     if row.rows_done is not None:
-        return Start((), parts_of(connection, job_id), data | {"from_row": row.rows_done}, unchanged)
+        return Start((), (), parts_of(connection, job_id), data | {"from_row": row.rows_done}, unchanged)
     checkpoints = _checkpoints(connection, job_id)
     data |= {
         "from_epoch": checkpoints[0].epoch if checkpoints else 0,
@@ -55,7 +57,8 @@ def look(connection: Connection, job_id: str, now: datetime) -> Start | None:
         data["fork"] = True
     if row.type == "rescued":
         data["lost_at_epoch"] = row.data["epoch"] + 1
-    return Start(checkpoints, (), data, unchanged)
+    marks = marks_of(connection, job_id) if checkpoints else ()
+    return Start(checkpoints, marks, (), data, unchanged)
 
 
 def _checkpoints(connection: Connection, job_id: str) -> tuple[CheckpointRecord, ...]:

@@ -212,6 +212,23 @@ class WeightsColumns(TypedColumns):
     created_at: Named[datetime] = Column(Instant)
 
 
+class MarkColumns(TypedColumns):
+    """The weights of a traced job after `step` updates; all are gone when its descent is there."""
+
+    job_id: Named[str] = Column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    step: Named[int] = Column(BigInteger, primary_key=True, autoincrement=False)
+    tenant_id: Named[str] = Column(TENANT)
+    blob: Named[str] = Column(ForeignKey("blob.digest"), index=True)
+
+
+class DescentColumns(TypedColumns):
+    """What was seen when a traced job looked back at its way."""
+
+    job_id: Named[str] = Column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    tenant_id: Named[str] = Column(TENANT)
+    blob: Named[str] = Column(ForeignKey("blob.digest"), index=True)
+
+
 class ModelColumns(TypedColumns):
     """A trained network; it keeps its own reference to the bytes, so that jobs and checkpoints may go."""
 
@@ -284,6 +301,8 @@ checkpoint = Table("checkpoint", metadata, CheckpointColumns)
 part = Table("part", metadata, PartColumns)
 predictions = Table("predictions", metadata, PredictionsColumns)
 weights = Table("weights", metadata, WeightsColumns, Index(None, "tenant_id", "created_at", "id"))
+mark = Table("mark", metadata, MarkColumns)
+descent = Table("descent", metadata, DescentColumns)
 model = Table(
     "model",
     metadata,

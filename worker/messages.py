@@ -28,20 +28,30 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Marked:
+    """The weights of a traced job after `step` updates."""
+
+    step: int
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Reported:
-    """Finished epochs, with the checkpoints that belong to them, and what computed them."""
+    """Finished epochs, with the checkpoints and marks that belong to them, and what computed them."""
 
     epochs: tuple[EpochReport, ...]
     checkpoints: tuple[Kept, ...]
     progress: Progress
     fingerprint: Fingerprint
+    marks: tuple[Marked, ...] = ()
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Training came to its end, or `stopped_early` says that it was not worth going on."""
+    """Training came to its end, or `stopped_early` says that it was not worth going on; a traced job's descent."""
 
     stopped_early: bool
+    descent: bytes | None = None
 
 
 @dataclass(frozen=True)

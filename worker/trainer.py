@@ -3,11 +3,14 @@
 It is forked from a warm, thread-free parent that has imported all of this already, so it starts in milliseconds.
 """
 
+from __future__ import annotations
+
 import signal
 import sys
 import time
 import traceback
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -26,10 +29,13 @@ from store.crash_points import reach
 from store.progress import EpochReport, Progress
 from worker import giving_way
 from worker.checkup import Checkup
-from worker.messages import STOP, Broken, Finished, Kept, Message, Reported, Stepped, Stopped
+from worker.messages import STOP, Broken, Finished, Kept, Marked, Message, Reported, Stepped, Stopped
 from worker.predictor import PredictionAssignment, predict
+from worker.trace import Trace
 
 REPORT_S = 1.0  # epochs shorter than this are reported together
+LOOK_S = 0.25  # between two signs of life while a traced job looks back
+MARKS_BYTES = 8 * 2**20  # of recorded weights that are sent together
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Assignment:
     resume: Path | None  # a checkpoint of this very job, to go on from
     start: Path | None  # what a new run begins with: uploaded weights, or a checkpoint of another job
     checkpoint_s: float  # seconds of training after which a checkpoint is kept, wherever it stands
+    marks: Mapping[int, Path]  # the weights that earlier attempts of a traced job recorded
     give_way: bool
     memory_bytes: int | None  # more than this it may not take
 
@@ -99,22 +106,45 @@ def _fit(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Messag
     resume = Checkpoint.open(assignment.resume) if assignment.resume else None
     opened = Weights if spec.from_weights else Checkpoint
     start = opened.open(assignment.start) if assignment.start else None
-    reports = _Reports(spec, pipe, resume, assignment.checkpoint_s)
+    checkup = Checkup(spec, data)
+    trace = Trace(spec, data, resume, start, assignment.marks) if spec.trace.surface else None
+    reports = _Reports(spec, pipe, resume, assignment.checkpoint_s, trace.epochs if trace is not None else 0.0)
     # A run that is taken up again behind its last epoch yields nothing more.
     stopped_early = resume is not None and resume.step == 0 and resume.epoch < spec.epochs
-    checkup = Checkup(spec, data)
-    moments = fit(spec, data, validation, resume, start=start, stops=checkup.stops())
+    stops = [*checkup.stops(), *(trace.stops if trace is not None else ())]
+    moments = fit(spec, data, validation, resume, start=start, stops=stops)
     del resume, start  # while they are held, their files keep their place on the disk though they are deleted
+    end = _follow(moments, checkup, trace, reports, pipe, stopped_early)
+    if trace is None or not isinstance(end, Finished):
+        return end
+    for share in trace.look_back():  # the run is gone by now, with its memory
+        reports.look_back(share)
+        reach("trainer.looks_back")
+        if _told_to_stop(pipe):
+            return Stopped()
+    return replace(end, descent=trace.descent)
+
+
+def _follow(
+    moments: Iterator[Chunk | Epoch],
+    checkup: Checkup,
+    trace: Trace | None,
+    reports: _Reports,
+    pipe: Connection,
+    stopped_early: bool,
+) -> Message:
+    """Report every moment of a run to its end."""
     try:
         for moment in moments:
+            if trace is not None:
+                reports.mark(trace.see(moment))
             if isinstance(moment, Epoch):
-                stopped_early = moment.stop and moment.epoch < spec.epochs
-                reports.add(moment, checkup.behind(moment))
+                stopped_early = reports.add(moment, checkup.behind(moment))
             else:
                 checkup.before(moment)
                 reports.progress(moment)
                 reach("trainer.mid_epoch")
-            if pipe.poll() and pipe.recv() == STOP:
+            if _told_to_stop(pipe):
                 reports.flush(moment.checkpoint())
                 return Stopped()
     except Diverged as error:
@@ -123,11 +153,19 @@ def _fit(assignment: Assignment, spec: TrainingSpec, pipe: Connection) -> Messag
     return Finished(stopped_early)
 
 
+def _told_to_stop(pipe: Connection) -> bool:
+    return bool(pipe.poll() and pipe.recv() == STOP)
+
+
 class _Reports:
     """Gathers short epochs, so that a job of 5,000 tiny ones does not wait for the disk 5,000 times."""
 
-    def __init__(self, spec: TrainingSpec, pipe: Connection, resume: Checkpoint | None, checkpoint_s: float) -> None:
+    def __init__(
+        self, spec: TrainingSpec, pipe: Connection, resume: Checkpoint | None, checkpoint_s: float, beyond: float
+    ) -> None:
+        """`beyond`: for about how many epochs more it goes on when training is over."""
         self._spec = spec
+        self._total = spec.epochs + beyond
         self._pipe = pipe
         self._fingerprint = fingerprint(spec)
         self._checkpoint_s = checkpoint_s
@@ -140,6 +178,14 @@ class _Reports:
         self._first = self._kept_epoch + 1
         self._done_before = resume.epoch + resume.step / resume.steps if resume else 0.0
         self._progress = Progress(0.0, None, None)
+        self._marks: list[Marked] = []
+
+    def mark(self, marked: Marked | None) -> None:
+        """Note the weights of a traced job; they are sent with the next report, or before they grow large."""
+        if marked is not None:
+            self._marks.append(marked)
+            if sum(len(mark.content) for mark in self._marks) > MARKS_BYTES:
+                self.flush(None)
 
     def progress(self, chunk: Chunk) -> None:
         """Say how far the running epoch came; with a checkpoint when too much would be lost without."""
@@ -150,8 +196,11 @@ class _Reports:
         else:
             self._pipe.send(Stepped(self._progress))
 
-    def add(self, epoch: Epoch, findings: tuple[Finding, ...]) -> None:
-        """Note a finished epoch; send what was gathered when it is time, and always the first and the last one."""
+    def add(self, epoch: Epoch, findings: tuple[Finding, ...]) -> bool:
+        """Note a finished epoch; send what was gathered when it is time, and always the first and the last one.
+
+        Gives whether the run ends with it, before its time.
+        """
         self._epochs.append(EpochReport(epoch.epoch, epoch.metrics, tuple(map(asdict, findings))))
         self._metrics = epoch.metrics
         speed = epoch.metrics.get("examples_per_s")
@@ -165,6 +214,7 @@ class _Reports:
             self._best = _kept(checkpoint, epoch.metrics, best=True)
         if due or wanted:
             self.flush(checkpoint if wanted else None)
+        return epoch.stop and epoch.epoch < self._spec.epochs
 
     def flush(self, checkpoint: Checkpoint | None) -> None:
         """Send the epochs gathered so far, with the best checkpoint among them and with `checkpoint`."""
@@ -175,9 +225,10 @@ class _Reports:
             if self._best is None or (self._best.epoch, self._best.step) != (checkpoint.epoch, checkpoint.step):
                 kept.append(_kept(checkpoint, metrics, best=False))
         reach("trainer.before_report")
-        self._pipe.send(Reported(tuple(self._epochs), tuple(kept), self._progress, self._fingerprint))
+        told = tuple(self._epochs), tuple(kept), self._progress, self._fingerprint, tuple(self._marks)
+        self._pipe.send(Reported(*told))
         reach("trainer.sent_report")
-        self._epochs, self._best = [], None
+        self._epochs, self._best, self._marks = [], None, []
         self._flushed = time.monotonic()
         if kept:
             self._place, self._kept_at = (kept[-1].epoch, kept[-1].step), self._flushed
@@ -185,8 +236,16 @@ class _Reports:
     def _overdue(self) -> bool:
         return time.monotonic() - self._kept_at >= self._checkpoint_s
 
+    def look_back(self, share: float) -> None:
+        """Training is over; say how much of its way has been looked at."""
+        epochs = self._spec.epochs
+        self._measure(epochs + share * (self._total - epochs), None)
+        if time.monotonic() - self._flushed >= LOOK_S:
+            self._pipe.send(Stepped(self._progress))
+            self._flushed = time.monotonic()
+
     def _measure(self, epochs_done: float, examples_per_s: float | None) -> None:
-        total = self._spec.epochs
+        total = self._total
         spent, gained = time.monotonic() - self._began, epochs_done - self._done_before
         eta_s = spent / gained * (total - epochs_done) if gained > 0 else None
         self._progress = Progress(epochs_done / total, examples_per_s, eta_s)

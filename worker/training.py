@@ -10,6 +10,7 @@ from store.checkpoints import NewCheckpoint
 from store.claims import Claim
 from store.crash_points import reach
 from store.errors import BlobDamaged
+from store.trails import Mark
 from worker import trainer
 from worker.messages import Finished, Kept, Message, Reported
 from worker.supervision import Supervision
@@ -27,12 +28,14 @@ class Training(Supervision[Claim]):
         folders = [datasets.folder(record) for record in datasets.get_all(claim.tenant, names)]
         validation = folders[1] if claim.validation_dataset else None
         resume = self._checkpoint()
+        anew = resume is None or claim.spec.trace.surface  # which looks back at the beginning
         return trainer.Assignment(
             claim.spec.model_dump_json(),
             folders[0],
             validation,
             resume=resume,
-            start=self.workshop.blobs.verified(claim.start_blob) if claim.start_blob and resume is None else None,
+            start=self.workshop.blobs.verified(claim.start_blob) if claim.start_blob and anew else None,
+            marks=self._marks(),
             checkpoint_s=self.workshop.settings.checkpoint_s,
             give_way=self.workshop.settings.give_way,
             memory_bytes=self.workshop.settings.trainer_memory_bytes,
@@ -48,6 +51,16 @@ class Training(Supervision[Claim]):
                 self.persist(partial(self.claims.pass_over, self.claim, record, str(error), following))
         return None
 
+    def _marks(self) -> dict[int, Path]:
+        """Where the recorded weights of a traced job lie; a damaged one is left out, so that the path has a gap."""
+        found = {}
+        for mark in self.claim.marks:
+            try:
+                found[mark.step] = self.workshop.blobs.verified(mark.blob)
+            except BlobDamaged as error:
+                log.warning("mark.damaged", job=self.claim.job_id, step=mark.step, detail=str(error))
+        return found
+
     def take(self, message: Message) -> bool:
         """Store epochs and checkpoints; in the end the model."""
         if isinstance(message, Reported):
@@ -57,19 +70,22 @@ class Training(Supervision[Claim]):
         stopping = self.claim.spec.early_stopping
         reason = stopping.reason if stopping is not None and message.stopped_early else None
         best = stopping is not None
-        self.persist(lambda: self.claims.succeed(self.claim, model_from_best=best, reason=reason))
+        descent = None if message.descent is None else self._put(message.descent)
+        self.persist(lambda: self.claims.succeed(self.claim, model_from_best=best, reason=reason, descent=descent))
         return True
 
     def _report(self, message: Reported) -> None:
         reach("training.reported")
         checkpoints = [self._store(kept) for kept in message.checkpoints]
-        self.written(
-            message.progress,
-            lambda: self.claims.report(self.claim, message.epochs, checkpoints, message.progress, message.fingerprint),
-        )
+        marks = [Mark(marked.step, self._put(marked.content)) for marked in message.marks]
+        told = message.epochs, checkpoints, message.progress, message.fingerprint, marks
+        self.written(message.progress, lambda: self.claims.report(self.claim, *told))
+
+    def _put(self, content: bytes) -> str:
+        return self.persist(lambda: self.workshop.blobs.put(content))
 
     def _store(self, kept: Kept) -> NewCheckpoint:
-        blob = self.persist(lambda: self.workshop.blobs.put(kept.content))
+        blob = self._put(kept.content)
         reach("training.kept")
         place, content = (kept.epoch, kept.step, kept.digest), (kept.metrics, blob, len(kept.content))
         return NewCheckpoint(*place, *content, kept.best, kept.steps)

@@ -1,0 +1,33 @@
+"""What a job did not record, or not yet."""
+
+from dataclasses import dataclass
+
+from store.lifecycle import OVER
+
+
+@dataclass
+class NoDescent(Exception):
+    """The job has none, or not yet."""
+
+    status: str
+    traced: bool
+
+    def __str__(self) -> str:
+        if not self.traced:
+            return 'This job recorded no path: submit one with "trace": {"surface": true}.'
+        if self.status in OVER:
+            return f"A path is looked back at when a training has come to its end; this job {self.status} before."
+        return f"The path is looked back at when training is over; this job is {self.status}."
+
+
+@dataclass
+class NotRecorded(Exception):
+    """The weights of this step were not recorded."""
+
+    step: int
+    steps: list[int]
+
+    def __str__(self) -> str:
+        nearest = min(self.steps, key=lambda step: abs(step - self.step), default=None)
+        nearby = f"; the nearest that was is {nearest}" if nearest is not None else ""
+        return f"The weights after {self.step} updates were not recorded{nearby}."
