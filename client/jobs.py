@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from client.descents import Gradients, Surface
 from client.errors import JobError
 from client.events import STORY, Event, follow, listed
 from client.models import Model, Models
@@ -126,6 +127,15 @@ class Job:
         """What anyone needs to repeat the job, with the digests that the repetition must come to."""
         receipt: dict[str, Any] = self._transport.get(f"/v1/jobs/{self.id}/receipt").json()
         return receipt
+
+    def surface(self) -> Surface:
+        """The path of a traced job that succeeded and that of the full gradient, with the cost around them."""
+        return Surface.model_validate_json(self._transport.get(f"/v1/jobs/{self.id}/surface").content)
+
+    def gradients(self, step: int = 0) -> Gradients:
+        """The gradient of the mini-batch of a traced job's update (from 0) beside that of all rows."""
+        answer = self._transport.get(f"/v1/jobs/{self.id}/gradients", step=step)
+        return Gradients.model_validate_json(answer.content)
 
     def cancel(self) -> "Job":
         """Ask the job to stop; what it learned so far stays in its checkpoints."""

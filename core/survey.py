@@ -9,7 +9,6 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from core.weights import Weights
 from core.checkpoint import Checkpoint
 from core.descent import Descent, Grid, LayerSlopes, Point, Slopes
 from core.engine import DEFAULT
@@ -22,6 +21,7 @@ from core.preprocessing import Preprocessing
 from core.trace import BATCH_BYTES, GRID, compared_updates, cost_rows, in_one_batch, survey_work
 from core.trail import Trail
 from core.training import Diverged, Epoch, fit
+from core.weights import Weights
 from core.workspace import evaluation_rows
 
 MARGIN = 0.15  # around both paths, of the longer side

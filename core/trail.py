@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from core.weights import Weights
 from core.checkpoint import Checkpoint
 from core.data import Dataset, split
 from core.layers.layer import Array
@@ -14,6 +13,7 @@ from core.network import Network
 from core.trace import recorded_updates, survey_work
 from core.training import Chunk, Epoch
 from core.training_spec import TrainingSpec, ValidationFraction
+from core.weights import Weights
 
 
 class Trail:

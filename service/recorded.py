@@ -22,12 +22,12 @@ class NoDescent(Exception):
 
 @dataclass
 class NotRecorded(Exception):
-    """The weights of this step were not recorded."""
+    """The gradients of this step were not compared."""
 
     step: int
     steps: list[int]
 
     def __str__(self) -> str:
         nearest = min(self.steps, key=lambda step: abs(step - self.step), default=None)
-        nearby = f"; the nearest that was is {nearest}" if nearest is not None else ""
-        return f"The weights after {self.step} updates were not recorded{nearby}."
+        nearby = f": the nearest where they were is {nearest}" if nearest is not None else ""
+        return f"Gradients were not compared at step {self.step}{nearby}."

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from core.weights import Weights
 from core.checkpoint import Checkpoint
 from core.data import Dataset
 from core.survey import Survey
 from core.trail import Trail
 from core.training import Chunk, Epoch
 from core.training_spec import TrainingSpec
+from core.weights import Weights
 from worker.messages import Marked
 
 

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from client.commands.batch_predict import predictions
 from client.commands.checkpoints import checkpoint, checkpoints
+from client.commands.descents import gradients, surface
 from client.commands.watching import watch as watch_job
 from client.display import number, percent
 from client.events import Event
@@ -224,5 +225,5 @@ def _row(record: JobRecord) -> tuple[object, ...]:
     )
 
 
-for command in (checkpoint, checkpoints, predictions):
+for command in (checkpoint, checkpoints, gradients, predictions, surface):
     jobs.add_command(command)

@@ -24,7 +24,7 @@ from core.preprocessing import PreprocessingSpec
 from core.regularization import GradientClipping, Regularization
 from core.schedules import AnySchedule
 from core.spec import Spec
-from core.training_spec import Checkpoints, EarlyStopping, Limits, TrainingSpec
+from core.training_spec import Checkpoints, EarlyStopping, Limits, Trace, TrainingSpec
 
 DOCS = Path(__file__).parents[2] / "docs"
 UNIONS = {
@@ -45,6 +45,7 @@ PARTS = [
     ("Early stopping", EarlyStopping),
     ("`checkpoints`:", Checkpoints),
     ("`limits`:", Limits),
+    ("Trace", Trace),
 ]
 LEAST: dict[str, Any] = {"dataset": "ds", "network": {"layers": [{"type": "flatten"}]}, "loss": {"type": "quadratic"}}
 
@@ -206,8 +207,8 @@ def test_shapes_and_numbers_of_parameters_are_as_told() -> None:
     assert told >= 18
 
 
-def _drawing() -> ModuleType:
-    found = importlib.util.spec_from_file_location("draw", DOCS / "images" / "draw.py")
+def _drawing(name: str = "draw") -> ModuleType:
+    found = importlib.util.spec_from_file_location(name, DOCS / "images" / f"{name}.py")
     assert found is not None
     assert found.loader is not None
     module = importlib.util.module_from_spec(found)
@@ -223,22 +224,18 @@ def test_the_pictures_are_what_the_code_draws() -> None:
     assert shown == set(pictures)
 
 
-def test_the_explanation_is_drawn_of_what_it_says() -> None:
+@pytest.mark.parametrize("name", ["descent", "explanation"])
+def test_what_was_trained_is_drawn_of_what_it_says(name: str) -> None:
     """Its numbers, which stand in words; the strokes between them may differ by a rounding elsewhere."""
-    found = importlib.util.spec_from_file_location("explanation", DOCS / "images" / "explanation.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
     drawn, kept = (
         re.findall("<text.*?</text>", text)
-        for text in (module.drawing(), (DOCS / "images" / "explanation.svg").read_text("utf-8"))
+        for text in (_drawing(name).drawing(), (DOCS / "images" / f"{name}.svg").read_text("utf-8"))
     )
-    assert drawn == kept, "run docs/images/explanation.py"
+    assert drawn == kept, f"run docs/images/{name}.py"
 
 
 def test_links_lead_somewhere() -> None:
-    for page in ("architecture.md", "explanations.md", *UNIONS):
+    for page in ("architecture.md", "descent.md", "explanations.md", *UNIONS):
         for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", (DOCS / page).read_text("utf-8")):
             target = DOCS / path if path else DOCS / page
             assert target.exists(), f"{page}: {path}"

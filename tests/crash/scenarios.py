@@ -31,6 +31,8 @@ SPECS: dict[str, Spec] = {
     "endless": {"network": _dense(8), "epochs": 1_000_000},
     # Time within an epoch.
     "long_epochs": {"network": _dense(1600, 1600), "batch_size": 1, "epochs": 2},
+    # It looks back in the end.
+    "traced": {"network": _dense(8), "batch_size": 50, "trace": {"surface": True}},
     # Out of all bounds, but not in the first epoch.
     "diverging": {
         "network": _dense(),

@@ -66,6 +66,7 @@ CASES = [
     Case("supervision.assigned", "worker"),
     Case("trainer.started", "worker.trainer"),
     Case("trainer.mid_epoch", "worker.trainer", spec="long_epochs"),
+    Case("trainer.looks_back", "worker.trainer", spec="traced", passes=40),
     Case("trainer.before_report", "worker.trainer"),
     Case("trainer.before_report", "worker.trainer", passes=1),
     Case("trainer.sent_report", "worker.trainer"),

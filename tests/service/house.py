@@ -84,8 +84,8 @@ class House:
         """One epoch's event, with no checkpoint."""
         self.claims.report(claim, [EpochReport(epoch, dict(metrics))], [], Progress(epoch / 100, 10.0, 1.0))
 
-    def train(self, job: str) -> str:
-        """Do a worker's work from claim to model; gives the model."""
+    def train(self, job: str, descent: bytes | None = None) -> str:
+        """Do a worker's work from claim to model; gives the model. `descent` is what a traced job saw."""
         claim = self.claim(job)
         data = self.datasets.open(self.datasets.get(TENANT, claim.spec.dataset))
         for step in fit(claim.spec, data):
@@ -103,7 +103,8 @@ class House:
                 )
                 progress = Progress(step.epoch / claim.spec.epochs, 100.0, 0.0)
                 self.claims.report(claim, [EpochReport(step.epoch, dict(step.metrics))], [new], progress)
-        model = self.claims.succeed(claim).model_id
+        seen = None if descent is None else self.blobs.put(descent)
+        model = self.claims.succeed(claim, descent=seen).model_id
         assert model is not None
         return model
 

@@ -1,0 +1,125 @@
+"""Draws the picture of docs/descent.md: two ways down one hill, of mini-batches of four digits and of all of them.
+
+.venv/bin/python docs/images/descent.py
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.data import Dataset
+from core.descent import Descent, Point
+from core.schema import ClassTarget, DataSchema
+from core.survey import Survey
+from core.trail import Trail
+from core.training import fit
+from core.training_spec import TrainingSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+DRUNK, CAREFUL, INK = "#c23b22", "#1b4f91", "#30363d"
+ROWS, SIDE, LEFT, TOP, LEVELS = 120, 440, 20, 44, 12
+SPEC = {
+    "dataset": "digits",
+    "network": {
+        "layers": [
+            {"type": "flatten"},
+            {"type": "dense", "units": 12},
+            {"type": "sigmoid"},
+            {"type": "dense", "units": 10},
+        ]
+    },
+    "loss": {"type": "cross_entropy"},
+    "optimizer": {"type": "sgd", "learning_rate": 1.0},
+    "batch_size": 4,
+    "epochs": 6,
+    "dtype": "float64",
+    "trace": {"surface": True},
+}
+
+
+def digits() -> Dataset:
+    """Some of the sample digits."""
+    files = (ROOT / "samples" / f"digits-{name}-ubyte.gz" for name in ("images.idx3", "labels.idx1"))
+    x, y = (gzip.decompress(file.read_bytes()) for file in files)
+    images = np.frombuffer(x, np.uint8, offset=16).reshape(-1, 8, 8)[:ROWS]
+    labels = np.frombuffer(y, np.uint8, offset=8).astype(np.int32)[:ROWS]
+    target = ClassTarget(classes=tuple(range(10)))
+    return Dataset(DataSchema(rows=ROWS, input_shape=(8, 8), input_dtype="uint8", target=target), images, labels)
+
+
+def seen() -> Descent:
+    """The descent of the run."""
+    spec, data = TrainingSpec.model_validate(SPEC), digits()
+    trail = Trail(spec, data)
+    for moment in fit(spec, data, stops=trail.stops):
+        trail.see(moment)
+    survey = Survey(trail)
+    for _ in survey:
+        pass
+    return survey.descent
+
+
+def drawing() -> str:
+    """The picture as SVG."""
+    found = seen()
+    grid = found.grid
+    cell = SIDE / len(grid.x)
+
+    def place(point: Point) -> tuple[float, float]:
+        x = (point.x - grid.x[0]) / (grid.x[-1] - grid.x[0]) * (SIDE - cell) + cell / 2
+        y = (point.y - grid.y[0]) / (grid.y[-1] - grid.y[0]) * (SIDE - cell) + cell / 2
+        return LEFT + x, TOP + SIDE - y
+
+    def way(points: Sequence[Point], colour: str) -> Iterator[str]:
+        corners = " ".join(f"{x:.0f},{y:.0f}" for x, y in map(place, points))
+        yield f'<polyline points="{corners}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
+        x, y = place(points[-1])
+        yield f'<circle cx="{x:.0f}" cy="{y:.0f}" r="5" fill="{colour}"/>'
+
+    def parts() -> Iterator[str]:
+        heights = np.log(np.array(grid.cost, dtype=float))
+        yield '<g shape-rendering="crispEdges">'
+        steps = (heights - heights.min()) / (heights.max() - heights.min()) * LEVELS
+        for (row, column), level in np.ndenumerate(np.minimum(steps.astype(int), LEVELS - 1)):
+            shade = f"#{120 + 11 * level:02x}{150 + 8 * level:02x}{130 + 10 * level:02x}"
+            x, y = LEFT + column * cell, TOP + SIDE - (row + 1) * cell
+            yield f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell:.1f}" height="{cell:.1f}" fill="{shade}"/>'
+        yield "</g>"
+        yield from way(found.minibatch, DRUNK)
+        yield from way(found.full, CAREFUL)
+        x, y = place(found.minibatch[0])
+        yield f'<circle cx="{x:.0f}" cy="{y:.0f}" r="5" fill="#ffffff" stroke="{INK}" stroke-width="2"/>'
+        told = [
+            (f"{found.parameters} weights, cut by the plane in which both paths scatter most:", INK),
+            (f"x holds {found.share[0]:.0%} of their variance, y {found.share[1]:.0%}.", INK),
+            ("", INK),
+            (f"mini-batches of 4: {found.updates} updates, {found.updates * 4} rows", DRUNK),
+            (f"cost {found.minibatch[0].cost:.2f} → {found.minibatch[-1].cost:.2f}", DRUNK),
+            ("", INK),
+            (f"full gradient: {len(found.full) - 1} updates, {(len(found.full) - 1) * found.rows} rows", CAREFUL),
+            (f"cost {found.full[0].cost:.2f} → {found.full[-1].cost:.2f}", CAREFUL),
+            ("", INK),
+            ("The angle between the two gradients", INK),
+            *(
+                (f"before update {slopes.step}: {slopes.angle:.0f}°", INK)
+                for slopes in (found.slopes[0], found.slopes[len(found.slopes) // 2], found.slopes[-1])
+            ),
+        ]
+        yield f'<text x="{LEFT}" y="28" font-weight="bold">The drunk man and the careful man on one hill</text>'
+        for number, (text, colour) in enumerate(told):
+            yield f'<text x="{LEFT + SIDE + 24}" y="{TOP + 20 + 20 * number}" fill="{colour}">{text}</text>'
+
+    width, height = LEFT + SIDE + 420, TOP + SIDE + 20
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        f'font-family="sans-serif" font-size="12" fill="{INK}">\n'
+        '<rect width="100%" height="100%" rx="6" fill="#ffffff"/>\n' + "\n".join(parts()) + "\n</svg>\n"
+    )
+
+
+if __name__ == "__main__":
+    Path(__file__).with_suffix(".svg").write_text(drawing(), encoding="utf-8")
