@@ -20,6 +20,7 @@ from core.trace import GRID, recorded_updates
 from core.trail import Trail
 from core.training import Epoch, fit
 from core.training_spec import TrainingSpec
+from core.weights import Weights
 
 BASE = {
     "dataset": "ds",
@@ -48,7 +49,7 @@ def data() -> Dataset:
     return Dataset(schema, x, y)
 
 
-def walked(spec: TrainingSpec, data: Dataset, start: Checkpoint | None = None) -> tuple[Trail, Checkpoint]:
+def walked(spec: TrainingSpec, data: Dataset, start: Checkpoint | Weights | None = None) -> tuple[Trail, Checkpoint]:
     """The trail of a run, and its last checkpoint."""
     trail = Trail(spec, data, start=start)
     for moment in fit(spec, data, start=start, stops=trail.stops):
@@ -58,7 +59,7 @@ def walked(spec: TrainingSpec, data: Dataset, start: Checkpoint | None = None) -
     return trail, last
 
 
-def surveyed(trail: Trail, start: Checkpoint | None = None) -> Descent:
+def surveyed(trail: Trail, start: Checkpoint | Weights | None = None) -> Descent:
     survey = Survey(trail, start)
     shares = list(survey)
     assert shares == sorted(shares)
@@ -177,12 +178,14 @@ def test_a_trail_that_was_interrupted_is_the_same(data: Dataset, seen: tuple[Tra
         assert point.tobytes() == seen[0].points[update].tobytes()
 
 
-def test_a_fork_is_looked_back_at_from_its_own_start(data: Dataset) -> None:
+@pytest.mark.parametrize("uploaded", [False, True])
+def test_a_fork_is_looked_back_at_from_its_own_start(data: Dataset, uploaded: bool) -> None:
     *_, before = fit(spec_of(epochs=3), data)
-    start = before.checkpoint()
+    kept = before.checkpoint()
+    start = Weights({name: array for name, array in kept.tensors.items() if "layers" in name}) if uploaded else kept
     trail, _ = walked(spec_of(epochs=1, seed=9), data, start)
     found = surveyed(trail, start)
-    theta = np.concatenate([start.tensors[piece.name].reshape(-1) for piece in trail.network.parameters()])
+    theta = np.concatenate([kept.tensors[piece.name].reshape(-1) for piece in trail.network.parameters()])
     np.testing.assert_array_equal(trail.points[0], theta)
     assert found.full[0].x == pytest.approx(found.minibatch[0].x)
 

@@ -41,6 +41,8 @@ UNNAMED = {
     "store/models.py add",
     "store/models.py annotate",
     "store/models.py delete",
+    "store/weights.py add",
+    "store/weights.py delete",
 }
 PLACES = {
     "submit.before_bell": "service/jobs.py submitted",
