@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.spec import Spec
+from pydantic import BaseModel, ConfigDict
 
 
-class Point(Spec):
+class Record(BaseModel):
+    """What is kept of a run; no client describes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Point(Record):
     """A place on a path: after `step` updates, at (x, y) of the plane and `off` away from it; None: not finite."""
 
     step: int
@@ -21,7 +27,7 @@ class Point(Spec):
     cost: float | None
 
 
-class Grid(Spec):
+class Grid(Record):
     """The cost around the paths: cost[i][j] at x[j], y[i]; None where it is not finite."""
 
     x: tuple[float, ...]
@@ -29,7 +35,7 @@ class Grid(Spec):
     cost: tuple[tuple[float | None, ...], ...]
 
 
-class LayerSlopes(Spec):
+class LayerSlopes(Record):
     """The same for one of the spec's layers, with what is inside it."""
 
     index: int
@@ -40,7 +46,7 @@ class LayerSlopes(Spec):
     full_norm: float | None
 
 
-class Slopes(Spec):
+class Slopes(Record):
     """The gradient of the mini-batch of an update, and that of all rows, at the weights after `step` updates.
 
     `batch` counts the batches of `epoch`, both from 1. `angle` in degrees; it and `cosine` are None where one gradient
@@ -58,7 +64,7 @@ class Slopes(Spec):
     layers: tuple[LayerSlopes, ...]
 
 
-class Descent(Spec):
+class Descent(Record):
     """All that is kept. share: of the variance of all points, along each axis of the plane. rows: trained on;
     cost_rows: those of them that every cost is the mean over. full_diverged: the full path ends before its time."""
 

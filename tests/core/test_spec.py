@@ -68,6 +68,7 @@ def test_the_defaults_are_written_out():
         "from_optimizer_state": False,
         "from_weights": None,
         "doctor": True,
+        "trace": {"surface": False},
         "metadata": {},
         "priority": 0,
     }
