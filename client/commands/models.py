@@ -108,15 +108,17 @@ def predict(
     if (source is None) == (dataset is None):
         raise click.UsageError("Give --input or --dataset, one of them.")
     client = terminal.client()
-    found = client.jobs.get(model).model() if model.startswith("job_") else client.models.get(model)
     try:
+        picture = source is not None and picture_file(source)
+        if source is not None and not picture:
+            given = _cut(read(sys.stdin.read() if source == "-" else source), rows)
+        found = client.jobs.get(model).model() if model.startswith("job_") else client.models.get(model)
         if dataset is not None:
             inputs, answer = None, _of_dataset(client, found, dataset, rows, top)
-        elif source is not None and (path := picture_file(source)):
-            inputs, answer = None, found.predict_pictures(path, resize=resize, top=top)
+        elif picture:
+            inputs, answer = None, found.predict_pictures(picture, resize=resize, top=top)
         else:
-            inputs = _cut(read(sys.stdin.read() if source == "-" else str(source)), rows)
-            answer = _predict(found, inputs, top)
+            inputs, answer = given, _predict(found, given, top)
     except (ValueError, OSError) as error:
         raise click.BadParameter(str(error), param_hint="--input" if dataset is None else "--rows") from error
     if terminal.json:

@@ -41,5 +41,5 @@ def test_only_epochs_have_metrics() -> None:
     assert Event(1, "queued", {}).epoch is None
 
 
-def test_a_story_is_of_everything_but_epochs_and_checkpoints() -> None:
-    assert set(STORY) == set(EVENTS) - {"epoch", "checkpoint"}
+def test_a_story_is_of_everything_but_the_steady_progress() -> None:
+    assert set(STORY) == set(EVENTS) - {"epoch", "checkpoint", "part"}

@@ -14,7 +14,7 @@ from tests.client.conftest import ROOT, Run
 def flowers(url: str, iris: Dataset) -> Model:
     spec = json.loads((ROOT / "examples" / "iris.json").read_text("utf-8"))
     with Client(url) as client:
-        job = client.jobs.submit(spec | {"dataset": iris.id, "epochs": 5, "name": "flowers"})
+        job = client.jobs.submit(spec | {"dataset": iris.id, "epochs": 5, "name": "laid-open"})
         job.wait()
         return job.model()
 

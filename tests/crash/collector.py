@@ -1,4 +1,4 @@
-"""Sweeps up unnamed bytes once, as the rounds of a worker do every few minutes."""
+"""Sweeps up all unnamed bytes, a hundred at a time, as the rounds of a worker do every few minutes."""
 
 from store.blobs import Blobs
 from store.database import Database
@@ -6,4 +6,6 @@ from store.settings import StoreSettings
 
 if __name__ == "__main__":
     places = StoreSettings()
-    Blobs(Database(places.database), places.blobs, places.cache).collect()
+    blobs = Blobs(Database(places.database), places.blobs, places.cache)
+    while blobs.collect():
+        pass

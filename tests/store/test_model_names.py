@@ -2,6 +2,7 @@
 
 import pytest
 
+from store.aliases import Aliases
 from store.errors import NotFound
 from tests.store.conftest import TENANT, Store
 
@@ -31,18 +32,18 @@ def test_a_name_means_its_newest_version(store: Store, named: list[str]) -> None
 
 def test_a_version_is_a_number_or_an_alias(store: Store, named: list[str]) -> None:
     assert [store.models.resolve(TENANT, "digits", str(number)).id for number in (1, 2, 3)] == named
-    store.models.set_alias(TENANT, "digits", "production", 2)
+    Aliases(store.database).set(TENANT, "digits", "production", 2)
     found = store.models.resolve(TENANT, "digits", "production")
     assert (found.id, found.version, found.aliases) == (named[1], 2, ("production",))
-    store.models.set_alias(TENANT, "digits", "production", 1)
+    Aliases(store.database).set(TENANT, "digits", "production", 1)
     assert store.models.resolve(TENANT, "digits", "production").id == named[0]
     # A number is a version, whatever an alias is called.
-    store.models.set_alias(TENANT, "digits", "3", 1)
+    Aliases(store.database).set(TENANT, "digits", "3", 1)
     assert store.models.resolve(TENANT, "digits", "3").id == named[2]
 
 
 def test_what_is_not_there_is_not_found(store: Store, named: list[str]) -> None:
-    store.models.set_alias(TENANT, "digits", "production", 2)
+    Aliases(store.database).set(TENANT, "digits", "production", 2)
     for tenant, name, version in (
         (TENANT, "nothing", None),
         (TENANT, "other", "production"),
