@@ -49,9 +49,10 @@ def test_a_damaged_checkpoint_begins_nothing(house: House, dataset: str) -> None
     job = house.submit(dataset, seed=4711)  # bytes of its own: those of other tests stay whole
     house.train(job)
     [newest, *_] = house.jobs.checkpoints("default", job)
+    copy = house.blobs.path(newest.blob)
     with house.database.transaction() as connection:
         connection.execute(update(tables.blob).where(tables.blob.c.digest == newest.blob).values(content=b"damaged"))
-    house.blobs.path(newest.blob).unlink()  # a good copy would be as good
+    copy.unlink()  # a good copy would be as good
     refused = house.http.post("/v1/jobs", json=house.spec(dataset, from_checkpoint=newest.id))
     problem = is_problem(refused, 422, "invalid-spec")
     assert problem["errors"][0]["pointer"] == "/from_checkpoint"
