@@ -70,8 +70,9 @@ def test_a_job_that_is_killed_paused_and_killed_again_looks_back_at_its_whole_wa
     assert recorded == [step for step in steps if 0 < step <= recorded[-1]]
     assert recorded[-1] > EPOCH * paused_at - EPOCH * job.epochs // 199
     kept = {point.step: point.cost for point in found.minibatch}
-    assert [*kept] == [step for step in steps if step != damaged]
-    assert kept == pytest.approx({point.step: point.cost for point in calm.minibatch if point.step != damaged})
+    # Missing, unless it lay behind the checkpoint that the job went on from and was recorded again.
+    assert [*kept] in (steps, [step for step in steps if step != damaged])
+    assert kept == pytest.approx({point.step: point.cost for point in calm.minibatch if point.step in kept})
     assert marks(plant, job_id) == []
 
 
