@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 ALIGNMENT = 64  # bytes
 LARGE = 2**20  # bytes, from which on an array is a mapping of its own
-_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
 BEHIND = 128  # bytes: a vector that begins inside an array may be read, never written, beyond its end
 
 
@@ -29,6 +29,20 @@ def give_back() -> None:
 
     Otherwise glibc learns from every large array that is freed to keep the next one of its size, which adds up.
     """
+    _tell_malloc(_MMAP_THRESHOLD, LARGE)
+
+
+def keep(each: int, together: int) -> None:
+    """Let the C library keep freed memory for what comes next, in this process from now on: arrays of up to `each`
+    bytes, `together` bytes in each of its arenas.
+
+    Otherwise every array of some size is new memory, and the kernel's clearing of it takes longer than what is done.
+    """
+    _tell_malloc(_MMAP_THRESHOLD, each)
+    _tell_malloc(_TRIM_THRESHOLD, together)
+
+
+def _tell_malloc(parameter: int, value: int) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, LARGE)
+        mallopt(parameter, value)

@@ -10,8 +10,11 @@ from pydantic import TypeAdapter
 
 from core.categories import check_inputs
 from core.checkpoint import Checkpoint
+from core.compiled.library import load
+from core.compiled.outputs import CompiledOutputs
 from core.layers.layer import Array
 from core.losses import AnyLoss, Loss
+from core.memory import room
 from core.metrics import by_class
 from core.network import Network, NetworkSpec
 from core.preprocessing import Preprocessing
@@ -28,26 +31,37 @@ class Predictor:
     """A network with its weights and its preprocessing. May be used by many threads at once."""
 
     def __init__(
-        self, network: Network, loss: Loss, schema: DataSchema, preprocessing: Preprocessing, theta: Array, state: Array
+        self,
+        network: Network,
+        loss: Loss,
+        schema: DataSchema,
+        preprocessing: Preprocessing,
+        theta: Array,
+        state: Array,
+        *,
+        compiled: bool = False,
     ) -> None:
+        """`compiled`: whether the driver computes, where there is one, which is faster; else NumPy alone does."""
         self.network, self.schema = network, schema
         self._loss, self._preprocessing = loss, preprocessing
         self._theta, self._state = theta, state
         self.rows = evaluation_rows(network, theta.dtype.name)  # that are computed together
         self.flops = network.flops  # of one row
         self._looks_up = any(at.layer.categories() is not None for at in network.layers)
-        self._mine = threading.local()  # each thread computes in a workspace of its own
+        self._library = load(theta.dtype.name) if compiled else None
+        self._mine = threading.local()  # each thread computes in a room of its own
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint) -> Predictor:
-        """The network as it was at the checkpoint."""
+    def from_checkpoint(cls, checkpoint: Checkpoint, *, compiled: bool = False) -> Predictor:
+        """The network as it was at the checkpoint; `compiled` as above."""
         spec = checkpoint.spec
         layers = NetworkSpec.model_validate(spec["network"]).layers
         network = Network.trace(layers, checkpoint.schema.input_shape)
         theta, state = network.allocate(spec["dtype"])
         checkpoint.weights_into(network, theta, state)
         preprocessing = Preprocessing.from_json(checkpoint.preprocessing, checkpoint.group("preprocessing."))
-        return cls(network, _LOSS.validate_python(spec["loss"]), checkpoint.schema, preprocessing, theta, state)
+        loss, schema = _LOSS.validate_python(spec["loss"]), checkpoint.schema
+        return cls(network, loss, schema, preprocessing, theta, state, compiled=compiled)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -71,13 +85,13 @@ class Predictor:
             raise ValueError(f"Inputs must be numbers, {size} of them for each example.")
         self.check(inputs)
         outputs = np.empty((len(inputs), *self.network.output_shape), self._theta.dtype)
-        workspace, room = self._room()
+        x, computing = self._room()
         with np.errstate(all="ignore"):
             for start in range(0, len(inputs), self.rows):
                 raw = inputs[start : start + self.rows]
                 of_batch = None if mask is None else mask[start : start + self.rows].astype(outputs.dtype)
-                x = self._preprocessing.apply(_real(raw), room[: len(raw)])
-                outputs[start : start + self.rows] = self._loss.outputs(workspace.forward(x, of_batch))
+                of_rows = self._preprocessing.apply(_real(raw), x[: len(raw)])
+                outputs[start : start + self.rows] = self._loss.outputs(computing.forward(of_rows, of_batch))
         return outputs
 
     def check(self, inputs: Array) -> None:
@@ -92,21 +106,31 @@ class Predictor:
             raise ValueError("Only a model of classes can name one.")
         outputs, order = self.rank(outputs, top)
         result: list[Prediction] = []
-        for row, best in zip(outputs, order.tolist(), strict=True):
-            ranked: list[Ranked] = [{"class": target.classes[i], "probability": float(row[i])} for i in best]
+        for places, chances in zip(order.tolist(), np.take_along_axis(outputs, order, 1).tolist(), strict=True):
+            ranked: list[Ranked] = [
+                {"class": target.classes[place], "probability": chance}
+                for place, chance in zip(places, chances, strict=True)
+            ]
             result.append({**ranked[0], "top": ranked[:top]})
         return result
 
     def rank(self, outputs: Array, top: int) -> tuple[Array, Array]:
         """Outputs with a column for each class, and the places of the `top` likeliest ones in each row."""
         outputs = by_class(outputs, self._loss.even)
-        return outputs, np.argsort(-outputs, axis=1, kind="stable")[:, : max(1, top)]
+        if top <= 1:
+            return outputs, outputs.argmax(axis=1)[:, np.newaxis]  # of equal ones the first, as below
+        return outputs, np.argsort(-outputs, axis=1, kind="stable")[:, :top]
 
-    def _room(self) -> tuple[Workspace, Array]:
-        found: tuple[Workspace, Array] | None = getattr(self._mine, "room", None)
+    def _room(self) -> tuple[Array, Workspace | CompiledOutputs]:
+        found: tuple[Array, Workspace | CompiledOutputs] | None = getattr(self._mine, "room", None)
         if found is None:
-            workspace = Workspace(self.network, self.rows, theta=self._theta, state=self._state)
-            found = self._mine.room = workspace, np.empty((self.rows, *self.input_shape), self._theta.dtype)
+            network, theta, state = self.network, self._theta, self._state
+            x = room((self.rows, *self.input_shape), theta.dtype)
+            if self._library is None:
+                found = x, Workspace(network, self.rows, theta=theta, state=state)
+            else:
+                found = x, CompiledOutputs(network, theta, state, x, self._library)
+            self._mine.room = found
         return found
 
 

@@ -7,11 +7,15 @@ import uvicorn
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
+from core import memory
 from service.app import create_app
 from service.settings import ServiceSettings
 from service.wire import ProblemProtocol
 from store.environment import read_settings
 from store.settings import StoreSettings
+
+# Bytes: bodies of requests, and what is made of them, come and go; most are smaller than this.
+KEPT_EACH, KEPT_TOGETHER = 4 * 2**20, 16 * 2**20
 
 
 class Server(uvicorn.Server):
@@ -38,6 +42,7 @@ def main() -> None:
     sys.setswitchinterval(0.0005)
     # Forwards are small, and several run side by side: threads of one product would only wait for one another.
     threadpool_limits(1, user_api="blas")
+    memory.keep(KEPT_EACH, KEPT_TOGETHER)
     app = create_app(settings, store)
     config = uvicorn.Config(
         app,

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware import Middleware
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, Gauge
 from starlette.responses import JSONResponse, Response
 
@@ -67,6 +68,7 @@ ROUTERS = (
     inference_metadata,
     health,
 )
+HOT = [route for part in (predictions, inference_v2) for route in part.router.routes if isinstance(route, APIRoute)]
 
 
 def create_app(settings: ServiceSettings | None = None, store: StoreSettings | None = None) -> FastAPI:
@@ -94,7 +96,7 @@ def create_app(settings: ServiceSettings | None = None, store: StoreSettings | N
         middleware=[
             Middleware(Metering, registry=registry),
             Middleware(Guard, settings=settings, refuse=problems.answer),
-            Middleware(Express, route=predictions.ROUTE, known=tuple(problems.PROBLEMS), refuse=problems.answer),
+            Middleware(Express, routes=HOT, known=tuple(problems.PROBLEMS), refuse=problems.answer),
         ],
     )
     app.state.registry = registry

@@ -55,35 +55,60 @@ def _header(request: Request, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in request.scope["headers"] if key == name), "")
 
 
-async def stream(request: Request, setting: str, limit: int, timeout_s: float) -> AsyncGenerator[bytes, None]:
-    """The body in chunks, at most `limit` bytes of it.
+class _Arriving:
+    """A body on its way, of which at most `limit` bytes are taken.
 
     Raises:
         BodyTooLarge: by its Content-Length or by count.
         BodyTooSlow: after a silence of `timeout_s`, or on average slower than SLOWEST.
         ClientDisconnect: the connection ended within the body.
     """
-    declared = _header(request, b"content-length")
-    if declared.isdigit() and int(declared) > limit:
-        raise BodyTooLarge(setting, limit)
-    received, more = 0, True
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    while more:
-        patience = min(timeout_s, start + timeout_s + received / SLOWEST - loop.time())
+
+    def __init__(self, request: Request, setting: str, limit: int, timeout_s: float) -> None:
+        declared = _header(request, b"content-length")
+        if declared.isdigit() and int(declared) > limit:
+            raise BodyTooLarge(setting, limit)
+        self.more = True
+        self._request, self._setting, self._limit, self._timeout_s = request, setting, limit, timeout_s
+        self._received, self._time = 0, asyncio.get_running_loop().time
+        self._start = self._time()
+
+    async def chunk(self) -> bytes:
+        """What came now; it may be empty."""
+        patience = min(self._timeout_s, self._start + self._timeout_s + self._received / SLOWEST - self._time())
         try:
             async with asyncio.timeout(patience):
-                message = await request.receive()
+                message = await self._request.receive()
         except TimeoutError:
-            raise BodyTooSlow(received) from None
+            raise BodyTooSlow(self._received) from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunk, more = message.get("body", b""), message.get("more_body", False)
-        received += len(chunk)
-        if received > limit:
-            raise BodyTooLarge(setting, limit)
-        if chunk:
+        chunk: bytes = message.get("body", b"")
+        self.more = message.get("more_body", False)
+        self._received += len(chunk)
+        if self._received > self._limit:
+            raise BodyTooLarge(self._setting, self._limit)
+        return chunk
+
+
+async def stream(request: Request, setting: str, limit: int, timeout_s: float) -> AsyncGenerator[bytes, None]:
+    """The body in chunks; raises what a body on its way does."""
+    arriving = _Arriving(request, setting, limit, timeout_s)
+    while arriving.more:
+        if chunk := await arriving.chunk():
             yield chunk
+
+
+async def read(request: Request, settings: ServiceSettings) -> bytes:
+    """The whole body, within NUDGE_MAX_BODY_BYTES; raises what a body on its way does."""
+    arriving = _Arriving(request, "NUDGE_MAX_BODY_BYTES", settings.max_body_bytes, settings.body_timeout_s)
+    body = await arriving.chunk()
+    if arriving.more:
+        chunks = [body]
+        while arriving.more:
+            chunks.append(await arriving.chunk())
+        body = b"".join(chunks)
+    return body
 
 
 async def read_json(request: Request, settings: ServiceSettings, wanted: str = "application/json") -> bytes:
@@ -91,5 +116,4 @@ async def read_json(request: Request, settings: ServiceSettings, wanted: str = "
     kind = content_type(request)
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise WrongContentType(kind, wanted)
-    chunks = stream(request, "NUDGE_MAX_BODY_BYTES", settings.max_body_bytes, settings.body_timeout_s)
-    return b"".join([chunk async for chunk in chunks])
+    return await read(request, settings)

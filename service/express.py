@@ -1,6 +1,6 @@
-"""A hot route, reached past the framework, whose layers and routing cost more than what it does."""
+"""Hot routes, reached past the framework, whose layers and routing cost more than what they do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -11,30 +11,34 @@ Refuse = Callable[[Request, Exception], Response]
 
 
 class Express:
-    """ASGI middleware: hands the requests of `route` to its endpoint, which takes the request itself.
+    """ASGI middleware: hands the requests of `routes` to their endpoints, which take the request itself.
 
-    The framework knows the route too: it describes it, and answers its other methods. Errors of the kinds `known` are
-    answered by `refuse`; others go on to whoever logs them.
+    The framework knows the routes too: it describes them, and answers their other methods. Errors of the kinds `known`
+    are answered by `refuse`; others go on to whoever logs them.
     """
 
-    def __init__(self, app: ASGIApp, route: APIRoute, known: tuple[type[Exception], ...], refuse: Refuse) -> None:
+    def __init__(
+        self, app: ASGIApp, routes: Sequence[APIRoute], known: tuple[type[Exception], ...], refuse: Refuse
+    ) -> None:
         self.app = app
-        self.route = route
-        self.methods = frozenset(route.methods or ())
+        self.routes = [(frozenset(route.methods or ()), route.path_regex.match, route) for route in routes]
         self.known = known
         self.refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = None
-        if scope["type"] == "http" and scope["method"] in self.methods:
-            found = self.route.path_regex.match(scope["path"])
-        if found is None:
-            await self.app(scope, receive, send)
-            return
-        scope["route"], scope["path_params"] = self.route, found.groupdict()
+        if scope["type"] == "http":
+            method, path = scope["method"], scope["path"]
+            for methods, match, route in self.routes:
+                if method in methods and (found := match(path)) is not None:
+                    scope["route"], scope["path_params"] = route, found.groupdict()
+                    await self._answer(route, scope, receive, send)
+                    return
+        await self.app(scope, receive, send)
+
+    async def _answer(self, route: APIRoute, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            response: Response = await self.route.endpoint(request)
+            response: Response = await route.endpoint(request)
         except self.known as error:
             response = self.refuse(request, error)
         await response(scope, receive, send)

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from core.predictor import Predictor
 from core.spec import SpecError
-from service import tensors
+from service import bodies, tensors
 from service.answers import JSON
 from service.arrays import BatchTooLarge, InputsRefused
-from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType, stream
+from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
 from service.dependencies import BadHeader, opened, tenant
 from service.inference_answers import Rows, encode, wanted
 from service.inference_metadata import named_model
@@ -105,8 +105,7 @@ async def _infer(request: Request, version: str | None) -> Response:
     named = await named_model(services, owner, request.path_params["model_name"], version)
     predictor = await services.predictors.get(owner, named.id)
     settings = services.settings
-    chunks = stream(request, "NUDGE_MAX_BODY_BYTES", settings.max_body_bytes, settings.body_timeout_s)
-    body = b"".join([chunk async for chunk in chunks])
+    body = await bodies.read(request, settings)
     if "content-encoding" in request.headers:
         body = await services.compute(_unpacked, body, request.headers["content-encoding"], settings.max_body_bytes)
     json_bytes = _json_bytes(request.headers.get(HEADER), len(body))

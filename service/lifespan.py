@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from core.explanations.subject import Subject
 from core.predictor import Predictor
@@ -63,7 +64,8 @@ class Services:
         self.admission = Admission(self.datasets, self.jobs, self.weights, self.blobs, settings.max_memory_bytes)
         self.doorbell = Doorbell(store.broker_url)
         self.broadcast = Broadcast(self.jobs, self.call, settings.heartbeat_s)
-        self.predictors = Loaded(self.models, self.call, settings.loaded_models, Predictor.from_checkpoint)
+        quick = partial(Predictor.from_checkpoint, compiled=True)
+        self.predictors = Loaded(self.models, self.call, settings.loaded_models, quick)
         self.model_names = ModelNames(self.models, self.call)
         self.forwards = Forwards(self.compute)
         self.subjects = Loaded(self.models, self.call, settings.loaded_models, Subject.from_checkpoint)

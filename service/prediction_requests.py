@@ -6,6 +6,7 @@ strict way, which is slow and names the place.
 """
 
 import math
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
@@ -20,8 +21,10 @@ from service import strict_json
 from service.arrays import BatchTooLarge, EncodedArray, Inputs, InputsRefused, decode, numbers, shaped
 
 MAX_TOP = 1000
+KEPT_BYTES = 1024 * 1024  # of a body, up to which a thread's parser keeps its memory: new memory takes most of the time
 Top = Annotated[int, Field(ge=1, le=MAX_TOP, strict=True, description="How many classes to name for each row.")]
 Place = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+_LIMIT = float(strict_json.INTEGER_LIMIT)
 # What stands around the rows when every number and blank is taken out, and whether `top` comes with them.
 _FORMS = ((b'{"inputs":', b',"top":}', True), (b'{"top":,"inputs":', b"}", True), (b'{"inputs":', b"}", False))
 _LISTS = Discriminator(lambda value: "<rows>" if isinstance(value, list) else "<encoded>")
@@ -62,6 +65,14 @@ class Batch:
     top: int = 1
 
 
+class _Parsing(threading.local):
+    def __init__(self) -> None:
+        self.parser = simdjson.Parser()
+
+
+_parsing = _Parsing()
+
+
 def quickly(body: bytes, input_shape: tuple[int, ...], max_rows: int) -> Batch | None:
     """The rows of a plain body: {"inputs": [...], "top": n}, all of the model's shape or flat, all within the integers.
 
@@ -76,14 +87,18 @@ def quickly(body: bytes, input_shape: tuple[int, ...], max_rows: int) -> Batch |
     count = _rows(skeleton[len(head) : -len(tail)], input_shape)
     if not count:
         return None
+    parser = _parsing.parser if len(body) <= KEPT_BYTES else simdjson.Parser()
     try:
-        document: Any = simdjson.Parser().parse(body)
+        document: Any = parser.parse(body)
         array = np.frombuffer(document["inputs"].as_buffer(of_type="d"), np.float64)
         top = document["top"] if with_top else 1
+        del document  # what is left of it would keep the parser from its next one
     except (ValueError, KeyError, RuntimeError):  # whatever it is, the strict way says it better
         return None
-    # Beyond this an integer is refused and a float is not; floats alone no longer tell which it was.
-    if type(top) is not int or not 1 <= top <= MAX_TOP or not (np.abs(array) < strict_json.INTEGER_LIMIT).all():
+    if type(top) is not int or not 1 <= top <= MAX_TOP:
+        return None
+    # An integer beyond the limit is refused and a float is not; floats alone no longer tell which it was.
+    if not -_LIMIT < np.minimum.reduce(array) <= np.maximum.reduce(array) < _LIMIT:
         return None
     if count > max_rows:
         raise BatchTooLarge(max_rows)

@@ -169,6 +169,3 @@ def _answer(predictor: Predictor, outputs: Array, top: int) -> bytes:
         )
     labels = predictor.label(outputs, top) if isinstance(predictor.schema.target, ClassTarget) else None
     return orjson.dumps({"outputs": outputs, "predictions": labels}, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-ROUTE = next(route for route in router.routes if isinstance(route, PlainRoute))

@@ -52,7 +52,8 @@ def versions(house: House, trained: str) -> list[str]:
 
 
 def predictor_of(house: House, model: str) -> Predictor:
-    return Predictor.from_checkpoint(Checkpoint.from_bytes(house.models.load(house.models.get(TENANT, model))))
+    checkpoint = Checkpoint.from_bytes(house.models.load(house.models.get(TENANT, model)))
+    return Predictor.from_checkpoint(checkpoint, compiled=True)
 
 
 def tensor(values: np.ndarray, datatype: str, binary: bool = True, name: str = "inputs") -> triton.InferInput:
