@@ -106,7 +106,8 @@ class Predictor:
             raise ValueError("Only a model of classes can name one.")
         outputs, order = self.rank(outputs, top)
         result: list[Prediction] = []
-        for places, chances in zip(order.tolist(), np.take_along_axis(outputs, order, 1).tolist(), strict=True):
+        best = outputs[np.arange(len(outputs))[:, np.newaxis], order]
+        for places, chances in zip(order.tolist(), best.tolist(), strict=True):
             ranked: list[Ranked] = [
                 {"class": target.classes[place], "probability": chance}
                 for place, chance in zip(places, chances, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -25,17 +25,31 @@ Call = Callable[[Batch], None]  # something that NumPy does
 Part = Operation | Call
 
 
+class _Table(NamedTuple):
+    """Operations as the driver reads them, and where."""
+
+    operations: NDArray[np.void]
+    address: int
+    length: int
+
+    @classmethod
+    def of(cls, operations: Iterable[Operation]) -> _Table:
+        made = table(list(operations))
+        return cls(made, made.ctypes.data, len(made))
+
+
 class Program:
     """Operations in their order; batches run through all of them."""
 
     def __init__(self, library: Library, parts: Sequence[Part], *, threads: int, dtype: str) -> None:
         self._library = library
         runs = groupby(parts, key=lambda part: isinstance(part, Operation))
-        self._parts: list[NDArray[np.void] | Call] = []
+        self._parts: list[_Table | Call] = []
         for compiled, group in runs:
-            self._parts.extend([table(list(group))] if compiled else group)  # type: ignore[arg-type]
+            self._parts.extend([_Table.of(group)] if compiled else group)  # type: ignore[arg-type]
         room = np.empty(threads * library.room + 64, np.uint8)
-        self._room = room[-room.ctypes.data % 64 :]
+        self._room = room
+        self._rooms = room.ctypes.data + -room.ctypes.data % 64
         self._threads = threads
         self._kept = [part.kept for part in parts if isinstance(part, Operation)]
 
@@ -69,20 +83,20 @@ class Program:
             batch=batch,
             seed=seed,
             epoch=epoch,
-            rooms=self._room.ctypes.data,
+            rooms=self._rooms,
             threads=self._threads,
             width=0 if scalars is None else scalars.shape[1],
         )
-        pieces = [(0, steps)] if self.whole else [(i, 1) for i in range(steps)]
-        for first, count in pieces:
-            run.done, run.step, run.steps = done + first * batch, step + first, count
-            run.scalars = None if scalars is None else scalars[first:].ctypes.data
-            now = Batch(order[run.done : run.done + batch], epoch, step + first)
+        together = max(1, steps) if self.whole else 1
+        for first in range(0, steps, together):
+            run.done, run.step, run.steps = done + first * batch, step + first, together
+            if scalars is not None:
+                run.scalars = scalars[first:].ctypes.data
             for part in self._parts:
-                if isinstance(part, np.ndarray):
-                    run.operations, run.count = part.ctypes.data, len(part)
+                if isinstance(part, _Table):
+                    run.operations, run.count = part.address, part.length
                     if failed := self._library.run(run):
                         return first + failed
                 else:
-                    part(now)
+                    part(Batch(order[run.done : run.done + batch], epoch, run.step))
         return 0
