@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware import Middleware
-from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, Gauge
 from starlette.responses import JSONResponse, Response
 
@@ -68,7 +67,7 @@ ROUTERS = (
     inference_metadata,
     health,
 )
-HOT = [route for part in (predictions, inference_v2) for route in part.router.routes if isinstance(route, APIRoute)]
+HOT = [route for part in ROUTERS for route in part.router.routes if isinstance(route, predictions.PlainRoute)]
 
 
 def create_app(settings: ServiceSettings | None = None, store: StoreSettings | None = None) -> FastAPI:
