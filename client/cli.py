@@ -16,6 +16,7 @@ from client.commands.jobs import jobs
 from client.commands.models import models, predict
 from client.commands.registry import alias, aliases, delete, notes, unalias
 from client.commands.train import train
+from client.commands.weights import weights
 from client.commands.what_if import what_if
 from client.errors import NudgeError
 from client.terminal import INTERRUPTED, Terminal
@@ -59,7 +60,7 @@ def cli(terminal: Terminal, url: str | None, as_json: bool) -> None:
 
 jobs.add_command(export_job, "export")
 models.add_command(export_model, "export")
-for command in (datasets, train, jobs, models, predict, batch_predict, explain, what_if, gradient_check):
+for command in (datasets, train, jobs, models, predict, batch_predict, explain, what_if, gradient_check, weights):
     cli.add_command(command)
 for command in (alias, aliases, delete, evaluate, notes, unalias):
     models.add_command(command)

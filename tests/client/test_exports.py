@@ -151,3 +151,25 @@ def test_training_begins_with_a_file_of_weights(
     assert nudge.jobs.estimate(job.record.spec, from_weights=kept).parameters == job.record.estimate.parameters
     assert nudge.weights.get(kept.id) == kept
     nudge.weights.delete(kept.id)
+
+
+def test_weights_are_uploaded_listed_shown_and_deleted(run: Run, job: Job, nudge: Client, tmp_path: Path) -> None:
+    file = tmp_path / "exported.npz"
+    file.write_bytes(nudge.models.get(str(job.record.model)).export("npz"))
+    uploaded = run("weights", "upload", file)
+    kept = nudge.weights.list(limit=1).data[0]
+    assert uploaded.returncode == 0, uploaded.stderr
+    numbers = f"{job.record.estimate.parameters:,} numbers in {len(kept.tensors)} tensors"
+    assert f"Uploaded {kept.id}: {numbers}." in uploaded.stdout
+    assert numbers in run("weights").stdout
+    shown = run("weights", "show", kept.id).stdout
+    assert kept.digest in shown
+    assert all(tensor["name"] in shown for tensor in kept.tensors)
+    for arguments in (["show", kept.id], ["upload", str(file)]):
+        assert json.loads(run("weights", *arguments, "--json").stdout)["digest"] == kept.digest
+    assert run("weights", "delete", kept.id).stdout == f"Deleted {kept.id}.\n"
+    gone = run("weights", "show", kept.id)
+    assert (gone.returncode, kept.id in gone.stderr) == (4, True)
+    file.write_bytes(b"no weights")
+    refused = run("weights", "upload", file)
+    assert (refused.returncode, "neither safetensors nor NPZ" in refused.stderr) == (4, True)
