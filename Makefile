@@ -108,7 +108,7 @@ bench: $(PEERS)/peers.stamp $(BUILT)/kernels.stamp  ## train beside PyTorch, JAX
 	@$(PEERS)/bin/python -m benchmarks.training $(ARGS)
 
 .PHONY: peers
-peers: $(PEERS)/peers.stamp $(BUILT)/kernels.stamp  ## the same start gives the same weights as in PyTorch
+peers: $(PEERS)/peers.stamp $(BUILT)/kernels.stamp  ## the same start gives the same weights as in PyTorch, and the same derivatives
 	@$(PEERS)/bin/python -m pytest peers $(ARGS)
 
 .PHONY: bench-service

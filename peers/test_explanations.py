@@ -4,47 +4,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from core.explanations.backpropagation import Examples
 from core.explanations.explanation import Detail, explain
 from core.explanations.subject import Subject
-from peers.losses import COSTS
-from peers.twins import TwinNetwork
+from peers.autograd import Autograd
 from tests.core.explanations.zoo import NAMES, ZOO, laid_open, some_examples
 
 ALL = Detail(top=10**6, whole=True)
 BOUND = 1e-12
 
 
-def autograd(subject: Subject, examples: Examples) -> tuple[float, list[Any], Any, Any]:
-    """The cost, dC/dy of the layers in a row, dC/dx (None where x is looked up) and dC/dtheta."""
-    network = subject.network
-    twin = TwinNetwork(network, "float64")
-    twin.load(subject.theta, subject.state)
-    twin.eval()
-    twin.mask(None if examples.mask is None else torch.from_numpy(examples.mask != 0))
-    y = x = torch.from_numpy(examples.x.copy()).requires_grad_(not subject.looks_up)
-    outputs = []
-    for layer in twin.layers:
-        y = layer(y)
-        if y.requires_grad:
-            y.retain_grad()
-        outputs.append(y)
-    labels = torch.from_numpy(examples.y.argmax(axis=1))
-    cost = COSTS[subject.loss.type](subject.loss, y, labels).mean()
-    cost.backward()
-    with torch.no_grad():
-        for parameter in twin.parameters():
-            parameter.copy_(torch.zeros(()) if parameter.grad is None else parameter.grad)  # to read it in our order
-    grads = [None if y.grad is None else y.grad.numpy() for y in outputs]
-    return cost.item(), grads, None if x.grad is None else x.grad.numpy(), twin.theta()
-
-
 def check(subject: Subject, examples: Examples) -> None:
     found = explain(subject, examples, ALL)
-    cost, dys, dx, gradient = autograd(subject, examples)
-    assert found.cost == pytest.approx(cost, rel=1e-12)
+    peer = Autograd(subject, examples)
+    (dys, dx), gradient = peer.wishes(), peer.gradient()
+    assert found.cost == pytest.approx(peer.cost(), rel=1e-12)
     for told, dy in zip(found.layers, dys, strict=True):
         if told.desire is not None:
             np.testing.assert_allclose(-told.desire, dy.sum(axis=0), rtol=0, atol=BOUND)
