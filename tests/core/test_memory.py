@@ -276,3 +276,28 @@ def test_a_step_of_the_plain_form_takes_less_than_the_outputs_of_a_layer():
     largest, left = largest_step(spec, dataset((784,), 512 * 12), Engine(compiled=False))
     assert largest < 512 * 512 * 4 / 2
     assert left < 20_000
+
+
+PAGES = """
+import resource, sys
+from core import memory
+if sys.argv[1] == "kept":
+    memory.keep(4 * 2**20, 16 * 2**20)
+else:
+    memory.give_back()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    bytearray(b"1") * (3 * 2**20)
+before = faults()
+for _ in range(20):
+    bytearray(b"1") * (3 * 2**20)
+print(faults() - before)
+"""
+
+
+@pytest.mark.parametrize("how", ["kept", "given back"])
+def test_freed_memory_is_kept_or_given_back(how):
+    """How many pages the kernel had to make for twenty arrays of 3 MiB, one after another."""
+    done = subprocess.run([sys.executable, "-c", PAGES, how], capture_output=True, text=True, check=True)
+    assert (int(done.stdout) < 20) == (how == "kept"), done.stdout
