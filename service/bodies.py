@@ -52,7 +52,11 @@ def content_type(request: Request) -> str:
 
 def _header(request: Request, name: bytes) -> str:
     """A header's value without the framework's mapping, which is slow to make; empty when it is not given."""
-    return next((value.decode("latin-1") for key, value in request.scope["headers"] if key == name), "")
+    for key, value in request.scope["headers"]:
+        if key == name:
+            found: str = value.decode("latin-1")
+            return found
+    return ""
 
 
 class _Arriving:

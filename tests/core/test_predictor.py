@@ -1,4 +1,4 @@
-"""The compiled forward of a predictor beside NumPy's: for every layer, with masks and without, for any number of rows."""
+"""The compiled forward of a predictor beside NumPy's: every layer, with masks and without, any number of rows."""
 
 import numpy as np
 import pytest
