@@ -98,3 +98,13 @@ class Explanation(Record):
     layers: tuple[LayerExplanation, ...]
     sensitivity: Sensitivity
     notes: tuple[str, ...] = ()
+
+
+class TeachingRow(Record):
+    """A row of a dataset, its own cost, and the length of its own gradient."""
+
+    row: int
+    loss: float | None
+    gradient_norm: float | None
+    target: Any
+    prediction: Any

@@ -6,19 +6,11 @@ from typing import Any
 
 from client.arrays import as_example, to_list
 from client.errors import NudgeError
-from client.explanations import Explanation
-from client.schemas import (
-    Alias,
-    Dataset,
-    Evaluation,
-    GradientCheck,
-    ModelRecord,
-    Page,
-    Predictions,
-    TeachingRow,
-    WhatIf,
-)
+from client.explanations import Explanation, TeachingRow
+from client.gradient_check import GradientCheck
+from client.schemas import Alias, Dataset, Evaluation, ModelRecord, Page, Predictions
 from client.transport import Transport
+from client.what_if import WhatIf
 
 EVALUATION_TIMEOUT_S = 300.0
 

@@ -17,6 +17,7 @@ from service import (
     checkpoints,
     datasets,
     descents,
+    error_handlers,
     evaluations,
     events,
     explanations,
@@ -94,12 +95,12 @@ def create_app(settings: ServiceSettings | None = None, store: StoreSettings | N
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(Metering, registry=registry),
-            Middleware(Guard, settings=settings, refuse=problems.answer),
-            Middleware(Express, routes=HOT, known=tuple(problems.PROBLEMS), refuse=problems.answer),
+            Middleware(Guard, settings=settings, refuse=error_handlers.answer),
+            Middleware(Express, routes=HOT, known=tuple(problems.PROBLEMS), refuse=error_handlers.answer),
         ],
     )
     app.state.registry = registry
-    problems.install(app)
+    error_handlers.install(app)
     for part in ROUTERS:
         app.include_router(part.router)
     app.openapi = partial(openapi.document, app)  # type: ignore[method-assign]

@@ -11,7 +11,8 @@ from core.spec import SpecError
 from service.admission import TooMuchMemory
 from service.answers import matches
 from service.dependencies import BadHeader, JobId, ModelId, Opened, Tenant, json_body
-from service.jobs import DryRun, JobView, submitted
+from service.job_submission import submitted
+from service.job_views import DryRun, JobView
 from service.openapi import JSON_BODY, document_body, refuses
 from store.errors import KeyInProgress, KeyReused, NoPredictions, NotFound
 

@@ -1,14 +1,9 @@
-"""One table: what went wrong -> what HTTP says of it (RFC 9457). No other file knows status codes of errors."""
+"""One table: what went wrong -> what HTTP says of it (RFC 9457). No other file says which error has which status."""
 
-import logging
 from collections.abc import Iterable
 
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import iter_route_contexts
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 
 from core.checkpoint import CheckpointDamaged
 from core.onnx import NotExportable
@@ -26,15 +21,13 @@ from service.limits import AnswerTooLarge, TooManyRows, TooMuchWork
 from service.parameters import BadParameter
 from service.pictures import TooManyPixels
 from service.preconditions import PreconditionFailed
-from service.problem_details import Members, Problem, respond
+from service.problem_details import Members, Problem
 from service.recorded import NoDescent, NotRecorded
 from service.references import MissingReference
 from service.strict_json import MalformedJson, RefusedJson
 from service.uploads import MalformedForm
 from service.wire import MALFORMED_REQUEST
 from store import errors
-
-logger = logging.getLogger("nudge.service")
 
 
 def _errors(found: Iterable[Finding]) -> Members:
@@ -295,43 +288,3 @@ def documented() -> dict[str, Problem]:
     """Every kind of problem that this server sends, by slug."""
     everything = (*PROBLEMS.values(), *ROUTING.values(), MALFORMED_REQUEST, UNEXPECTED)
     return {problem.slug: problem for problem in everything}
-
-
-def answer(request: Request, error: Exception) -> Response:
-    """The response to an error of the table."""
-    problem = next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
-    if problem.status == 500:
-        logger.error("%s %s: %s", request.method, request.url.path, error)
-    detail = problem.meaning if isinstance(error, RequestValidationError) else str(error)
-    return respond(request, problem, detail or problem.meaning, error)
-
-
-def _methods(request: Request) -> list[str]:
-    """The methods of every route with this path; Starlette names only those of the first."""
-    path = request.url.path
-    contexts = iter_route_contexts(request.app.routes)
-    return sorted({method for at in contexts if at.path_regex.match(path) for method in at.methods or ()})
-
-
-def install(app: FastAPI) -> None:
-    """Make the application answer every error as a problem."""
-
-    async def known(request: Request, error: Exception) -> Response:
-        return answer(request, error)
-
-    async def routing(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        problem = ROUTING.get(error.status_code, UNEXPECTED)
-        response = respond(request, problem, f"{request.method} {request.url.path}: {problem.meaning}")
-        response.headers.update(error.headers or {})
-        if problem.status == 405:
-            response.headers["Allow"] = ", ".join(_methods(request))
-        return response
-
-    async def unexpected(request: Request, error: Exception) -> Response:
-        return respond(request, UNEXPECTED, "The server failed to answer; the fault is logged. Trying again may help.")
-
-    for kind in PROBLEMS:
-        app.add_exception_handler(kind, known)
-    app.add_exception_handler(HTTPException, routing)
-    app.add_exception_handler(Exception, unexpected)

@@ -1,16 +1,10 @@
-"""Jobs as a worker holds them: claim, renew, report, finish, hand back. Every write is fenced by the attempt.
+"""Jobs as a worker holds them: claim, renew, report, finish, hand back. Every write is fenced by the attempt."""
 
-A claim raises the job's attempt. From then on each statement of the worker names that attempt and the status
-`running`; once another worker took over, or the job ended, nothing matches and nothing is written.
-"""
-
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from core.checkpoint import FORMAT
 from core.fingerprint import Fingerprint
@@ -20,11 +14,11 @@ from store import clock, starts, tables
 from store.checkpoints import NewCheckpoint
 from store.database import Database
 from store.errors import StaleAttempt
+from store.holds import Claim, Hold, Orders, PredictionClaim, hold, sign_of_life
 from store.lifecycle import Kind, Status
 from store.line import ORDER, WAITS
 from store.model_versions import insert_model
 from store.moves import move, notice
-from store.parts import Part
 from store.plain import plain, plain_values
 from store.progress import EpochReport, Progress
 from store.records import CheckpointRecord, JobRecord, job_record
@@ -40,55 +34,6 @@ READABLE = and_(
     or_(*(and_(job.c.kind == str(kind), job.c.spec_version <= newest) for kind, newest in SPEC_VERSIONS.items())),
     job.c.checkpoint_format <= FORMAT,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hold:
-    """A worker's hold on a job: the attempt is its fence."""
-
-    job_id: str
-    tenant: str
-    attempt: int
-    spec: TrainingSpec | PredictionSpec
-    start_blob: str | None  # the weights to begin with
-    spent_before_s: float = 0.0  # by the attempts before this one
-    since: float = field(default_factory=time.monotonic)
-
-    @property
-    def fence(self) -> ColumnElement[bool]:
-        """True for the job's row while this claim holds."""
-        return and_(job.c.id == self.job_id, job.c.attempt == self.attempt, job.c.status == str(Status.RUNNING))
-
-    @property
-    def runtime_s(self) -> float:
-        """For how long workers have held the job by now, all attempts together."""
-        return self.spent_before_s + time.monotonic() - self.since
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim(Hold):
-    """A hold on a training. Its `start_blob` counts while there is no checkpoint of the job itself."""
-
-    spec: TrainingSpec
-    validation_dataset: str | None
-    checkpoints: tuple[CheckpointRecord, ...]  # newest first: where to go on, and what to fall back to
-    marks: tuple[Mark, ...] = ()  # of a traced job
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictionClaim(Hold):
-    """A hold on a job of predictions; its `start_blob` is the model."""
-
-    spec: PredictionSpec
-    parts: tuple[Part, ...]  # that are stored, in order
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What the job's owner asks of its worker."""
-
-    cancel: bool
-    pause: bool
 
 
 class Claims:
@@ -299,19 +244,6 @@ class Claims:
         query = select(job.c.id, job.c.attempt, job.c.heartbeat).where(job.c.status == str(Status.RUNNING))
         with self.database.reading() as connection:
             return [(row.id, row.attempt, row.heartbeat) for row in connection.execute(query)]
-
-
-def hold(connection: Connection, claim: Hold) -> Any:
-    """The job's row, locked until the transaction ends; raises StaleAttempt when the claim no longer holds."""
-    row = connection.execute(select(job).where(claim.fence).with_for_update()).one_or_none()
-    if row is None:
-        raise StaleAttempt(claim.job_id, claim.attempt)
-    return row
-
-
-def sign_of_life(claim: Hold) -> dict[str, Any]:
-    """What every write of an owner changes of its job besides."""
-    return {"heartbeat": job.c.heartbeat + 1, "renewed_at": clock.now(), "runtime_s": claim.runtime_s}
 
 
 def _held(row: Any, start: starts.Start) -> Claim | PredictionClaim:

@@ -7,9 +7,9 @@ from sqlalchemy import delete, insert, select, update
 
 from core.fingerprint import Fingerprint
 from store import clock, tables
-from store.claims import Orders, PredictionClaim, hold, sign_of_life
 from store.database import Database
 from store.errors import NoPredictions, NotFound
+from store.holds import Orders, PredictionClaim, hold, sign_of_life
 from store.moves import move, notice, record_events
 from store.parts import Part
 from store.plain import plain

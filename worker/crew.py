@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from store.claims import Claim, Hold, PredictionClaim
 from store.errors import BlobDamaged, NotFound, StaleAttempt, Unavailable
+from store.holds import Claim, Hold, PredictionClaim
 from worker.lease import LeaseLapsed, TrainerLost
 from worker.predicting import Predicting
 from worker.supervision import Workshop

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from store.claims import Claims, Hold, Orders
+from store.claims import Claims
 from store.errors import StaleAttempt, Unavailable
+from store.holds import Hold, Orders
 from store.progress import Progress
 from worker.settings import WorkerSettings
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import structlog
 
-from store.claims import PredictionClaim
 from store.crash_points import reach
 from store.errors import BlobDamaged
+from store.holds import PredictionClaim
 from store.parts import Part
 from worker.messages import Message, PartMade, Written
 from worker.predictor import PredictionAssignment

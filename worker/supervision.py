@@ -18,10 +18,11 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from store.blobs import Blobs
-from store.claims import Claims, Hold, Orders
+from store.claims import Claims
 from store.crash_points import reach
 from store.datasets import Datasets
 from store.errors import StaleAttempt, Unavailable
+from store.holds import Hold, Orders
 from store.predictions import Predictions
 from store.progress import Progress
 from store.queue import Doorbell

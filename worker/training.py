@@ -7,9 +7,9 @@ from pathlib import Path
 import structlog
 
 from store.checkpoints import NewCheckpoint
-from store.claims import Claim
 from store.crash_points import reach
 from store.errors import BlobDamaged
+from store.holds import Claim
 from store.trails import Mark
 from worker import trainer
 from worker.messages import Finished, Kept, Message, Reported

@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from client.commands.example_options import chosen_example, example_options, of_model
-from client.schemas import Checked, Mark
+from client.gradient_check import Checked, Mark
 from client.terminal import FAILED, Terminal, connected, pass_terminal
 
 

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from client.commands.example_options import chosen_example, example_options, of_model
-from client.schemas import LayerRipple, Path, WhatIf
 from client.terminal import Terminal, connected, pass_terminal
+from client.what_if import LayerRipple, Path, WhatIf
 
 BAR = 24  # columns
 

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from alembic import context
 
-from store.tables import Instant, metadata
+from store.columns import Instant
+from store.tables import metadata
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:

@@ -12,9 +12,10 @@ import httpx
 from core.training import Epoch, fit
 from store.blobs import Blobs
 from store.checkpoints import NewCheckpoint
-from store.claims import Claim, Claims
+from store.claims import Claims
 from store.database import Database
 from store.datasets import Datasets
+from store.holds import Claim
 from store.jobs import Jobs
 from store.migrate import migrate
 from store.models import Models

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from store.claims import Claim
+from store.holds import Claim
 from tests.store.life import STEPS, Life, Place, Sign
 
 

@@ -13,9 +13,10 @@ from core.schema import ClassTarget, DataSchema
 from core.training_spec import TrainingSpec
 from store.blobs import Blobs
 from store.checkpoints import NewCheckpoint
-from store.claims import Claim, Claims
+from store.claims import Claims
 from store.database import Database
 from store.datasets import DatasetRecord, Datasets
+from store.holds import Claim
 from store.jobs import Jobs
 from store.migrate import migrate
 from store.models import Models

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from store.claims import Orders
+from store.holds import Orders
 from store.lifecycle import NOTICES, OVER, TRANSITIONS, Status
 
 Place = tuple[int, int]  # whole epochs, batches of the next one

@@ -45,8 +45,8 @@ UNNAMED = {
     "store/weights.py delete",
 }
 PLACES = {
-    "submit.before_bell": "service/jobs.py submitted",
-    "submit.before_answer": "service/jobs.py submitted",
+    "submit.before_bell": "service/job_submission.py submitted",
+    "submit.before_answer": "service/job_submission.py submitted",
     "bell.before_send": "store/queue.py _run",
     "bell.heard": "worker/app.py train",
     "supervision.assigned": "worker/supervision.py run",

@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from core.prediction_spec import PredictionSpec
 from store import tables
-from store.claims import PredictionClaim
 from store.errors import InUse, NoPredictions, NoReceipt, NotFound, StaleAttempt
+from store.holds import PredictionClaim
 from store.parts import Part
 from store.predictions import Predictions
 from store.progress import Progress

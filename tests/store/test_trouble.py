@@ -9,10 +9,10 @@ from sqlalchemy import exc, text, update
 from store import tables
 from store.blobs import Blobs
 from store.checkpoints import NewCheckpoint
-from store.claims import Claim
 from store.database import Database
 from store.datasets import Datasets
 from store.errors import Unavailable
+from store.holds import Claim
 from store.plain import LONGEST, plain
 from store.progress import EpochReport, Progress
 from tests.store.conftest import TENANT, Store

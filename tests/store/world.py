@@ -9,8 +9,8 @@ from sqlalchemy import Connection, delete, event, select
 
 from store import tables
 from store.checkpoints import NewCheckpoint
-from store.claims import Claim
 from store.database import Database
+from store.holds import Claim
 from tests.store.conftest import Store
 from tests.store.life import STEPS, Place, Standing
 

@@ -4,7 +4,8 @@ import multiprocessing
 import threading
 from dataclasses import dataclass, field
 
-from store.claims import Claim, Claims
+from store.claims import Claims
+from store.holds import Claim
 from tests.worker.conftest import Plant
 from worker.crew import Crew
 from worker.settings import WorkerSettings

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from store.claims import Claim, Claims
+from store.claims import Claims
 from store.errors import StaleAttempt
+from store.holds import Claim
 from store.rescue import Watch
 from tests.infrastructure.processes import eventually
 from tests.worker.conftest import TENANT, Plant
