@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 from rich.console import Console
@@ -16,7 +16,8 @@ from client.errors import NudgeError, UnreachableError
 
 OK, FAILED, USAGE, UNREACHABLE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 PLAIN_WIDTH = 160
-Command = TypeVar("Command", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def _console(*, stderr: bool) -> Console:
@@ -67,6 +68,13 @@ class Terminal:
             if value is not None:
                 self.out.print(Text.assemble((name.ljust(width), "bold"), "  ", str(value)), soft_wrap=True)
 
+    def deleted(self, name: str) -> None:
+        """Say that what has this id is gone."""
+        if self.json:
+            self.document({"id": name, "deleted": True})
+        else:
+            self.out.print(f"Deleted {name}.")
+
     def fail(self, error: NudgeError) -> int:
         """Say what went wrong, and give the exit code that means it."""
         if self.json:
@@ -81,8 +89,9 @@ class Terminal:
 pass_terminal = click.make_pass_decorator(Terminal, ensure=True)
 
 
-def connected(command: Command) -> Command:
-    """Give a command `--url` and `--json`."""
+def connected(command: Callable[Concatenate[Terminal, P], R]) -> Callable[P, R]:
+    """Give a command `--url` and `--json`, and the terminal that they are kept in."""
+    told = pass_terminal(command)
 
     def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value and parameter.name:
@@ -96,5 +105,5 @@ def connected(command: Command) -> Command:
             "--url", expose_value=False, callback=keep, help=f"The server; also NUDGE_URL. Default: {DEFAULT_URL}"
         ),
     ):
-        command = option(command)
-    return command
+        told = option(told)
+    return told

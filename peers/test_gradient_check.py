@@ -8,7 +8,7 @@ import pytest
 
 from core.explanations.gradient_check import check
 from core.explanations.marking import Marked, mark
-from core.explanations.tangents import ELEMENTWISE
+from core.layers.elementwise import Elementwise
 from core.layers.layer import Array
 from core.losses import Loss, Quadratic
 from core.network import Piece
@@ -18,7 +18,7 @@ from peers.whole_models import MODELS, WEIGHED, opened
 from tests.core.explanations.zoo import some_examples
 
 ROWS = 7
-SLOPES = [name for name, (layers, _) in MODELS.items() if any(isinstance(layer, ELEMENTWISE) for layer in layers)]
+SLOPES = [name for name, (layers, _) in MODELS.items() if any(isinstance(layer, Elementwise) for layer in layers)]
 
 
 @pytest.mark.parametrize("loss", [WEIGHED, Quadratic()], ids=["class weights", "quadratic"])
@@ -108,7 +108,7 @@ def test_a_missing_derivative_is_named_with_its_layer(name: str) -> None:
     """Autograd passes straight through one activation, as if its slope were 1: what lies before it comes out wrong."""
     homework = Homework(name, WEIGHED)
     layers, seen = homework.network.layers, 0
-    for slope in (index for index, at in enumerate(layers) if isinstance(at.layer, ELEMENTWISE)):
+    for slope in (index for index, at in enumerate(layers) if isinstance(at.layer, Elementwise)):
         for layer, piece, found in homework.marks(homework.peer.gradient(straight={slope})):
             assert found.right == (layer > slope)
             if layer < slope:

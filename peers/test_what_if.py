@@ -10,9 +10,9 @@ import pytest
 from core.explanations.backpropagation import Examples
 from core.explanations.paths import Paths
 from core.explanations.subject import Subject
-from core.explanations.tangents import ELEMENTWISE
 from core.explanations.what_if import what_if
 from core.layers import LSTM, BatchNorm, Conv1D, Dense, Dropout, Flatten, GlobalAvgPool, Reshape, SelfAttention, Softmax
+from core.layers.elementwise import Elementwise
 from core.losses import CrossEntropy, Loss, Quadratic
 from core.network import Piece
 from peers.autograd import Autograd
@@ -21,7 +21,7 @@ from peers.whole_models import MODELS, WEIGHED, opened, padded
 from tests.core.explanations.zoo import NAMES, ZOO, laid_open, some_examples
 
 DELTA = 0.01
-SINGLE = (Dense, BatchNorm, Dropout, Flatten, Softmax, *ELEMENTWISE)  # layers of which paths are told
+SINGLE = (Dense, BatchNorm, Dropout, Flatten, Softmax, Elementwise)  # layers of which paths are told
 
 
 def check(subject: Subject, examples: Examples, near: Near, chosen: Sequence[tuple[int, Piece, Any]]) -> list[Any]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.spec import Spec, SpecError
-from service.answers import Listing, answer, conditional, etag_of_view
+from service.answers import Listing, answer, conditional, etag_of_view, listing
 from service.dependencies import NAME_PATTERN, Cursor, Limit, Opened, Tenant, json_body
 from service.models import ModelView
 from service.openapi import JSON_BODY, document_body, refuses
@@ -69,9 +69,7 @@ async def list_aliases(
     services: Opened, tenant: Tenant, name: ModelName, cursor: Cursor = None, limit: Limit = 50
 ) -> Response:
     """Each with the version that it points at."""
-    page = await services.call(services.aliases.page, tenant, name, limit, cursor)
-    views = [AliasView.of(record) for record in page.items]
-    return answer(Listing(data=views, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
+    return listing(await services.call(services.aliases.page, tenant, name, limit, cursor), AliasView.of)
 
 
 @router.get(

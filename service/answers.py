@@ -1,13 +1,17 @@
 """Answers: JSON made by the response's own schema, with ETags, and in the form that the client accepts."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Generic, Literal, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from store.pages import Page
+
 T = TypeVar("T", bound=BaseModel)
+Record = TypeVar("Record")
 JSON = "application/json"
 
 
@@ -23,6 +27,12 @@ class Listing(BaseModel, Generic[T]):
 def answer(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A view as JSON; NaN and infinities become null."""
     return Response(view.model_dump_json(), status, headers, JSON)
+
+
+def listing(page: Page[Record], view: Callable[[Record], BaseModel]) -> Response:
+    """A page of the store's records, each as its view."""
+    views = [view(record) for record in page.items]
+    return answer(Listing(data=views, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
 
 
 def conditional(request: Request, view: BaseModel, etag: str | None = None) -> Response:

@@ -7,14 +7,12 @@ from starlette.responses import FileResponse, Response
 
 from core.estimate import Estimate
 from core.prediction_spec import PredictionRequest, PredictionSpec
-from core.spec import SpecError
-from service.admission import TooMuchMemory
 from service.answers import matches
-from service.dependencies import BadHeader, JobId, ModelId, Opened, Tenant, json_body
-from service.job_submission import submitted
-from service.job_views import DryRun, JobView
-from service.openapi import JSON_BODY, document_body, refuses
-from store.errors import KeyInProgress, KeyReused, NoPredictions, NotFound
+from service.dependencies import JobId, ModelId, Opened, Tenant, json_body
+from service.job_submission import SUBMITTED, submitted
+from service.job_views import JobView
+from service.openapi import document_body, refuses
+from store.errors import NoPredictions, NotFound
 
 router = APIRouter(tags=["models"])
 MEDIA_TYPES = {"csv": "text/csv", "npz": "application/octet-stream", "parquet": "application/vnd.apache.parquet"}
@@ -25,10 +23,7 @@ MEDIA_TYPES = {"csv": "text/csv", "npz": "application/octet-stream", "parquet": 
     status_code=202,
     summary="Predict a whole dataset",
     response_model=JobView,
-    responses={
-        200: {"model": DryRun, "description": "With `validate_only`: the estimate; nothing was stored."},
-        **refuses(*JSON_BODY, SpecError, TooMuchMemory, BadHeader, KeyReused, KeyInProgress, NotFound),
-    },
+    responses=SUBMITTED,
     openapi_extra=document_body(
         PredictionRequest,
         {

@@ -9,12 +9,17 @@ from starlette.responses import Response
 
 from service.answers import Listing, answer, conditional, matches
 from service.dependencies import CheckpointId, JobId, Opened, Tenant
+from service.lifespan import Services
 from service.openapi import refuses
 from store.errors import NotFound
 from store.records import CheckpointRecord
 
 router = APIRouter(tags=["jobs"])
 BYTES = "application/octet-stream"
+SAFETENSORS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A safetensors file.", "content": {BYTES: {"schema": {"type": "string"}}}},
+    **refuses(NotFound),
+}
 
 
 class CheckpointView(BaseModel):
@@ -79,18 +84,20 @@ async def get_checkpoint(request: Request, services: Opened, tenant: Tenant, che
     "/v1/checkpoints/{checkpoint_id}/content",
     summary="Download a checkpoint",
     response_class=Response,
-    responses={
-        200: {"description": "A safetensors file.", "content": {BYTES: {"schema": {"type": "string"}}}},
-        **refuses(NotFound),
-    },
+    responses=SAFETENSORS,
 )
 async def get_checkpoint_content(
     request: Request, services: Opened, tenant: Tenant, checkpoint_id: CheckpointId
 ) -> Response:
     """Tensors, position, schema and preprocessing as safetensors; the ETag is the checkpoint's digest."""
     record = await services.call(services.jobs.checkpoint, tenant, checkpoint_id)
-    etag = f'"{record.digest}"'
-    headers = {"ETag": etag, "Content-Disposition": f'attachment; filename="{record.id}.safetensors"'}
+    return await safetensors(request, services, record.blob, record.digest, record.id)
+
+
+async def safetensors(request: Request, services: Services, blob: str, digest: str, name: str) -> Response:
+    """A stored safetensors file with its digest as the ETag."""
+    etag = f'"{digest}"'
+    headers = {"ETag": etag, "Content-Disposition": f'attachment; filename="{name}.safetensors"'}
     if matches(request, etag):
         return Response(status_code=304, headers={"ETag": etag})
-    return Response(await services.call(services.blobs.get, record.blob), media_type=BYTES, headers=headers)
+    return Response(await services.call(services.blobs.get, blob), media_type=BYTES, headers=headers)

@@ -18,7 +18,7 @@ from core.readers.options import Format
 from core.schema import ClassTarget, DataSchema, RealTarget
 from core.spec import Finding, Spec, SpecError, findings
 from service import strict_json, uploads
-from service.answers import JSON, Listing, answer, conditional
+from service.answers import JSON, Listing, answer, conditional, listing
 from service.bodies import WrongContentType, content_type, read_json
 from service.dependencies import Cursor, DatasetId, Limit, NameFilter, Opened, Tenant
 from service.lanes import Busy
@@ -218,9 +218,7 @@ async def list_datasets(
     services: Opened, tenant: Tenant, cursor: Cursor = None, limit: Limit = 50, name: NameFilter = None
 ) -> Response:
     """All datasets, or all versions of one name."""
-    page = await services.call(services.datasets.page, tenant, limit, cursor, name)
-    views = [DatasetView.of(record) for record in page.items]
-    return answer(Listing(data=views, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
+    return listing(await services.call(services.datasets.page, tenant, limit, cursor, name), DatasetView.of)
 
 
 @router.get(

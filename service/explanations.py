@@ -16,7 +16,7 @@ from service.answers import JSON
 from service.arrays import InputsRefused
 from service.dependencies import json_body, opened, resolved_model, tenant
 from service.examples import ExampleRequest, read_examples
-from service.limits import AnswerTooLarge, TooManyRows, TooMuchWork
+from service.limits import AnswerTooLarge, TooManyRows, TooMuchWork, check_work
 from service.openapi import JSON_BODY, document_body, refuses
 from service.predictions import MODEL_PATH, PlainRoute
 from store.errors import NotFound
@@ -171,9 +171,8 @@ async def explain_example(request: Request) -> Response:
     if numbers > limit:
         raise AnswerTooLarge(numbers, limit, WAY_OUT)
     examples = await read_examples(services, owner, subject, wanted)
-    work, most = 3 * len(examples) * subject.network.flops, services.settings.max_explain_flops
-    if work > most:
-        raise TooMuchWork(work, most)
+    work = 3 * len(examples) * subject.network.flops
+    check_work(services.settings, work)
     try:
         if work <= AT_ONCE and numbers <= FEW_NUMBERS and _is_quick(subject):
             content = _answer(subject, examples, detail)

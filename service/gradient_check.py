@@ -18,7 +18,7 @@ from service.answers import answer
 from service.arrays import InputsRefused
 from service.dependencies import ModelId, Opened, Tenant, json_body
 from service.examples import ExampleRequest, read_examples
-from service.limits import TooManyRows, TooMuchWork
+from service.limits import TooManyRows, TooMuchWork, check_work
 from service.openapi import JSON_BODY, document_body, refuses
 from store.errors import NotFound
 
@@ -159,9 +159,7 @@ async def check_gradients(
     subject = await services.subjects.get(tenant, model_id)
     examples = await read_examples(services, tenant, subject, wanted)
     own = [_own(subject, number, gradient) for number, gradient in enumerate(wanted.gradients)]
-    work, most = len(examples) * flops(subject.network), services.settings.max_explain_flops
-    if work > most:
-        raise TooMuchWork(work, most)
+    check_work(services.settings, len(examples) * flops(subject.network))
     return answer(await services.compute(_compute, subject, examples, wanted, own))
 
 

@@ -2,20 +2,29 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from fastapi import Request
 from starlette.responses import Response
 
 from core.estimate import Estimate
+from core.spec import SpecError
 from service.admission import TooMuchMemory
 from service.answers import answer
 from service.dependencies import BadHeader
 from service.job_views import DryRun, JobView
 from service.lifespan import Services
+from service.openapi import JSON_BODY, refuses
 from service.references import references
 from store.crash_points import reach
-from store.errors import NotFound
+from store.errors import KeyInProgress, KeyReused, NotFound
 from store.submissions import Idempotency, JobSpec, NewJob, Submission
+
+SUBMITTED: dict[int | str, dict[str, Any]] = {
+    200: {"model": DryRun, "description": "With `validate_only`: the estimate; nothing was stored."},
+    **refuses(*JSON_BODY, SpecError, TooMuchMemory, BadHeader, KeyReused, KeyInProgress, NotFound),
+}
+"""The `responses` of an operation that answers what `submitted` does."""
 
 
 async def submitted(

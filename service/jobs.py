@@ -7,12 +7,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from core.estimate import Estimate
-from core.spec import SpecError
 from core.training_spec import TrainingSpec
-from service.admission import TooMuchMemory
-from service.answers import Listing, answer, conditional, etag_of
+from service.answers import Listing, answer, conditional, etag_of, listing
 from service.dependencies import (
-    BadHeader,
     Cursor,
     JobId,
     Limit,
@@ -21,10 +18,10 @@ from service.dependencies import (
     Tenant,
     json_body,
 )
-from service.job_submission import submitted
-from service.job_views import DryRun, JobView
-from service.openapi import JSON_BODY, document_body, refuses
-from store.errors import BadCursor, IllegalMove, KeyInProgress, KeyReused, NotFound
+from service.job_submission import SUBMITTED, submitted
+from service.job_views import JobView
+from service.openapi import document_body, refuses
+from store.errors import BadCursor, IllegalMove, NotFound
 from store.lifecycle import Kind, Status
 from store.records import JobRecord
 
@@ -56,10 +53,7 @@ SPEC_EXAMPLE: dict[str, Any] = {
     status_code=202,
     summary="Submit a job",
     response_model=JobView,
-    responses={
-        200: {"model": DryRun, "description": "With `validate_only`: the estimate; nothing was stored."},
-        **refuses(*JSON_BODY, SpecError, TooMuchMemory, BadHeader, KeyReused, KeyInProgress, NotFound),
-    },
+    responses=SUBMITTED,
     openapi_extra=document_body(TrainingSpec, {"digits": SPEC_EXAMPLE}),
 )
 async def submit_job(
@@ -91,9 +85,7 @@ async def list_jobs(
     kind: Annotated[Kind | None, Query(description="Only those of this kind.")] = None,
 ) -> Response:
     """All jobs, or those of a status, a name, a kind, or all of these."""
-    page = await services.call(services.jobs.page, tenant, limit, cursor, status, name, kind)
-    views = [JobView.of(record) for record in page.items]
-    return answer(Listing(data=views, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
+    return listing(await services.call(services.jobs.page, tenant, limit, cursor, status, name, kind), JobView.of)
 
 
 @router.get("/v1/jobs/{job_id}", summary="Get a job", response_model=JobView, responses=refuses(NotFound))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from service.settings import ServiceSettings
+
 
 @dataclass
 class TooManyRows(Exception):
@@ -40,3 +42,9 @@ class AnswerTooLarge(Exception):
             f"The answer would hold about {self.numbers:,} numbers; {self.limit:,} are sent at most "
             f"(NUDGE_MAX_EXPLAIN_NUMBERS). {self.way_out}"
         )
+
+
+def check_work(settings: ServiceSettings, flops: int) -> None:
+    """Raise TooMuchWork for more floating-point operations than one answer is granted."""
+    if flops > settings.max_explain_flops:
+        raise TooMuchWork(flops, settings.max_explain_flops)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.spec import Spec, SpecError
-from service.answers import Listing, answer, conditional, etag_of_view
+from service.answers import Listing, answer, conditional, etag_of_view, listing
 from service.dependencies import (
     Cursor,
     Limit,
@@ -95,9 +95,7 @@ async def list_models(
     services: Opened, tenant: Tenant, cursor: Cursor = None, limit: Limit = 50, name: NameFilter = None
 ) -> Response:
     """All models, or all versions of one name."""
-    page = await services.call(services.models.page, tenant, limit, cursor, name)
-    views = [ModelView.of(record) for record in page.items]
-    return answer(Listing(data=views, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
+    return listing(await services.call(services.models.page, tenant, limit, cursor, name), ModelView.of)
 
 
 @router.post(

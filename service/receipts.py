@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from core.receipt import Receipt
-from service.answers import conditional, matches
-from service.checkpoints import BYTES
+from service.answers import conditional
+from service.checkpoints import SAFETENSORS, safetensors
 from service.dependencies import JobId, Opened, Tenant
 from service.openapi import refuses
 from store.errors import NoReceipt, NotFound
@@ -30,16 +30,10 @@ async def get_receipt(request: Request, services: Opened, tenant: Tenant, job_id
     "/v1/jobs/{job_id}/start",
     summary="Download what a job began with",
     response_class=Response,
-    responses={
-        200: {"description": "A safetensors file.", "content": {BYTES: {"schema": {"type": "string"}}}},
-        **refuses(NotFound),
-    },
+    responses=SAFETENSORS,
 )
 async def get_start(request: Request, services: Opened, tenant: Tenant, job_id: JobId) -> Response:
     """The checkpoint of `from_checkpoint`, the weights of `from_weights`, or for predictions the checkpoint of their
     model, also when these are gone; 404 where the weights were drawn."""
     blob = await services.call(start_of, services.database, tenant, job_id)
-    headers = {"ETag": f'"{blob}"', "Content-Disposition": f'attachment; filename="{job_id}-start.safetensors"'}
-    if matches(request, headers["ETag"]):
-        return Response(status_code=304, headers={"ETag": headers["ETag"]})
-    return Response(await services.call(services.blobs.get, blob), media_type=BYTES, headers=headers)
+    return await safetensors(request, services, blob, blob, f"{job_id}-start")

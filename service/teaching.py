@@ -15,7 +15,7 @@ from core.spec import SpecError
 from service.answers import answer
 from service.dependencies import Limit, ModelId, Opened, Tenant, checked_id
 from service.lifespan import Services
-from service.limits import TooMuchWork
+from service.limits import TooMuchWork, check_work
 from service.openapi import refuses
 from service.parameters import BadParameter
 from store.errors import NotFound
@@ -78,9 +78,7 @@ def _rows(
     data = services.datasets.open(services.datasets.get(tenant, dataset_id))
     stop = len(data) if count is None else min(len(data), offset + count)
     rows = np.arange(min(offset, stop), stop)
-    flops, most = teaching.flops(subject, len(rows)), services.settings.max_explain_flops
-    if flops > most:
-        raise TooMuchWork(flops, most)
+    check_work(services.settings, teaching.flops(subject, len(rows)))
     try:
         check_mask_values(subject.network, data, "/dataset")
         found = teaching.lessons(subject, data, rows, order, limit)

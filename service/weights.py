@@ -13,7 +13,7 @@ from core.readers import TooLarge
 from core.spec import Finding, SpecError, pointer
 from core.weight_files import read_weights
 from service import uploads
-from service.answers import Listing, answer, conditional
+from service.answers import Listing, answer, conditional, listing
 from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType, content_type
 from service.dependencies import Cursor, Limit, Opened, Tenant, WeightsId
 from service.lanes import Busy
@@ -112,9 +112,7 @@ def _read(form: uploads.Form, into: Path, limit: int) -> list[dict[str, Any]]:
 )
 async def list_weights(services: Opened, tenant: Tenant, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """All that were uploaded and not deleted since."""
-    page = await services.call(services.weights.page, tenant, limit, cursor)
-    views = [WeightsView.of(record) for record in page.items]
-    return answer(Listing(data=views, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
+    return listing(await services.call(services.weights.page, tenant, limit, cursor), WeightsView.of)
 
 
 @router.get(

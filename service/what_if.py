@@ -16,7 +16,7 @@ from service.answers import answer
 from service.arrays import InputsRefused
 from service.dependencies import ModelId, Opened, Tenant, json_body
 from service.examples import ExampleRequest, read_examples
-from service.limits import TooManyRows, TooMuchWork
+from service.limits import TooManyRows, TooMuchWork, check_work
 from service.openapi import JSON_BODY, document_body, refuses
 from store.errors import NotFound
 
@@ -183,9 +183,7 @@ async def what_if_changed(
     change layer by layer, and the chain rule path by path. In float64 and evaluation mode; nothing is kept."""
     subject = await services.subjects.get(tenant, model_id)
     examples = await read_examples(services, tenant, subject, wanted)
-    work, most = len(examples) * flops(subject.network), services.settings.max_explain_flops
-    if work > most:
-        raise TooMuchWork(work, most)
+    check_work(services.settings, len(examples) * flops(subject.network))
     return answer(await services.compute(_compute, subject, examples, wanted))
 
 

@@ -6,7 +6,7 @@ import click
 
 from client.commands.watching import watch
 from client.jobs import Job
-from client.terminal import OK, Terminal, connected, pass_terminal
+from client.terminal import OK, Terminal, connected
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -22,7 +22,6 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--name", help="The job's name.")
 @click.option("--priority", type=click.IntRange(-10, 10), help="Jobs of a higher one are taken first; default 0.")
 @connected
-@pass_terminal
 def batch_predict(
     terminal: Terminal,
     model: str,
@@ -51,7 +50,6 @@ def batch_predict(
 @click.argument("job")
 @click.option("-o", "--output", type=FILE, required=True, help="Where to write it.")
 @connected
-@pass_terminal
 def predictions(terminal: Terminal, job: str, output: Path) -> None:
     """Fetch the file of a job that has predicted a whole dataset."""
     found = terminal.client().jobs.get(job)

@@ -5,13 +5,12 @@ from pathlib import Path
 import click
 
 from client.standing import place
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 
 
 @click.command()
 @click.argument("job")
 @connected
-@pass_terminal
 def checkpoints(terminal: Terminal, job: str) -> None:
     """List the checkpoints of a job."""
     kept = terminal.client().jobs.get(job).checkpoints()
@@ -34,7 +33,6 @@ def checkpoints(terminal: Terminal, job: str) -> None:
     "--which", default="newest", show_default=True, metavar="newest|best|start|ID", help="start: what it began with."
 )
 @connected
-@pass_terminal
 def checkpoint(terminal: Terminal, job: str, output: Path, which: str) -> None:
     """Download a checkpoint of a job, as a safetensors file."""
     content = terminal.client().jobs.get(job).download(which)

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from client.guesses import drawn, is_picture
 from client.schemas import Dataset
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 
 FILES = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -29,7 +29,6 @@ def datasets(context: click.Context) -> None:
 @click.option("--target", help="The column that holds the target.")
 @click.option("--options", help='How to read, as JSON, such as {"delimiter": ";"}.')
 @connected
-@pass_terminal
 def upload(
     terminal: Terminal,
     files: tuple[Path, ...],
@@ -79,7 +78,6 @@ def uploaded(
 @datasets.command("list")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 @connected
-@pass_terminal
 def list_(terminal: Terminal, limit: int) -> None:
     """List datasets, newest first."""
     page = terminal.client().datasets.list(limit=limit)
@@ -95,7 +93,6 @@ def list_(terminal: Terminal, limit: int) -> None:
 @datasets.command()
 @click.argument("dataset")
 @connected
-@pass_terminal
 def show(terminal: Terminal, dataset: str) -> None:
     """Show what a dataset is."""
     found = terminal.client().datasets.get(dataset)
@@ -122,7 +119,6 @@ def show(terminal: Terminal, dataset: str) -> None:
 @click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(1, 200), default=5, show_default=True)
 @connected
-@pass_terminal
 def rows(terminal: Terminal, dataset: str, offset: int, limit: int) -> None:
     """Show some rows; small pictures are drawn."""
     found = terminal.client().datasets.rows(dataset, offset, limit)
@@ -140,14 +136,10 @@ def rows(terminal: Terminal, dataset: str, offset: int, limit: int) -> None:
 @datasets.command()
 @click.argument("dataset")
 @connected
-@pass_terminal
 def delete(terminal: Terminal, dataset: str) -> None:
     """Delete a dataset that no job uses."""
     terminal.client().datasets.delete(dataset)
-    if terminal.json:
-        terminal.document({"id": dataset, "deleted": True})
-    else:
-        terminal.out.print(f"Deleted {dataset}.")
+    terminal.deleted(dataset)
 
 
 def described(dataset: Dataset) -> str:

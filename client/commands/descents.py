@@ -5,13 +5,12 @@ import click
 from client.descents import Slopes
 from client.display import number
 from client.hill import hill, legend
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 
 
 @click.command()
 @click.argument("job")
 @connected
-@pass_terminal
 def surface(terminal: Terminal, job: str) -> None:
     """Draw the hill that a traced job went down, with its path and that of the full gradient."""
     found = terminal.client().jobs.get(job).surface()
@@ -27,7 +26,6 @@ def surface(terminal: Terminal, job: str) -> None:
 @click.argument("job")
 @click.option("--step", type=click.IntRange(0), default=0, show_default=True, help="The update, counted from 0.")
 @connected
-@pass_terminal
 def gradients(terminal: Terminal, job: str, step: int) -> None:
     """Compare the gradient of one mini-batch of a traced job with that of all rows, layer by layer."""
     found = terminal.client().jobs.get(job).gradients(step)

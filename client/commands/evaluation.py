@@ -4,7 +4,7 @@ import click
 
 from client.display import number, percent
 from client.schemas import Confusion, CostlyRow, Evaluation
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 
 SHOWN = 20  # classes of a confusion matrix that a table shows
 
@@ -17,7 +17,6 @@ SHOWN = 20  # classes of a confusion matrix that a table shows
     "--top", type=click.IntRange(0, 1000), default=10, show_default=True, help="How many costly rows to name."
 )
 @connected
-@pass_terminal
 def evaluate(terminal: Terminal, model: str, dataset: str, rows: str | None, top: int) -> None:
     """How well a MODEL (an id, a name, name@version or name@alias) does on a DATASET (its id)."""
     client = terminal.client()

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from client.commands.example_options import chosen_example, example_options, of_model
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 from client.wishes import drawing
 
 
@@ -15,7 +15,6 @@ from client.wishes import drawing
 @click.option("--layer", "layers", type=click.IntRange(0), multiple=True, help="Only this layer, from 0; repeatable.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many of the strongest to name.")
 @connected
-@pass_terminal
 def explain(terminal: Terminal, /, model: str, layers: tuple[int, ...], top: int, **example: Any) -> None:
     """Show what each layer of MODEL gives and wishes, for rows of a dataset or for an input and what would be right.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 from client.trackers import MissingExtra
 
 FORMATS = {"onnx": "onnx", "safetensors": "safetensors", "npz": "npz", "card": "md"}  # and the files' endings
@@ -18,7 +18,6 @@ FORMATS = {"onnx": "onnx", "safetensors": "safetensors", "npz": "npz", "card": "
 @click.option("--mlflow", metavar="URI", help="Make a run there, such as sqlite:///mlflow.db or http://host:5000.")
 @click.option("--experiment", default="nudge", show_default=True, help="Of MLflow, for the run.")
 @connected
-@pass_terminal
 def export_job(terminal: Terminal, job: str, tensorboard: Path | None, mlflow: str | None, experiment: str) -> None:
     """Give a job's metrics so far to TensorBoard or MLflow. What an earlier export of the job made is replaced."""
     if tensorboard is None and mlflow is None:
@@ -45,7 +44,6 @@ def export_job(terminal: Terminal, job: str, tensorboard: Path | None, mlflow: s
 @click.option("--format", "form", type=click.Choice(FORMATS), default="onnx", show_default=True)
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The file to write; - is stdout.")
 @connected
-@pass_terminal
 def export_model(terminal: Terminal, model: str, form: str, output: Path | None) -> None:
     """Write a model as a file for other programs, or as a card in Markdown; MODEL is an id or a name."""
     found = terminal.client().models.get(model)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from client.commands.example_options import chosen_example, example_options, of_model
 from client.gradient_check import Checked, Mark
-from client.terminal import FAILED, Terminal, connected, pass_terminal
+from client.terminal import FAILED, Terminal, connected
 
 
 @click.command("gradient-check")
@@ -22,7 +22,6 @@ from client.terminal import FAILED, Terminal, connected, pass_terminal
 @click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many entries are shown.")
 @example_options
 @connected
-@pass_terminal
 def gradient_check(terminal: Terminal, /, model: str, gradients: Path | None, top: int, **example: Any) -> int | None:
     """Compare MODEL's backpropagation with differences of its cost, and mark gradients that you worked out.
 

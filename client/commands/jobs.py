@@ -15,7 +15,7 @@ from client.events import Event
 from client.jobs import Job
 from client.schemas import JobRecord
 from client.standing import facts
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 
 LATEST = 20  # events of a story that are shown
 
@@ -34,7 +34,6 @@ def jobs(context: click.Context) -> None:
 @click.option("--kind", type=click.Choice(["train", "predict"]), help="Only trainings, or only predictions.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 @connected
-@pass_terminal
 def list_(terminal: Terminal, status: str | None, name: str | None, kind: str | None, limit: int) -> None:
     """List jobs, newest first."""
     page = terminal.client().jobs.list(status=status, name=name, kind=kind, limit=limit)
@@ -47,7 +46,6 @@ def list_(terminal: Terminal, status: str | None, name: str | None, kind: str | 
 @jobs.command()
 @click.argument("job")
 @connected
-@pass_terminal
 def show(terminal: Terminal, job: str) -> None:
     """Show how a job stands, and what happened to it."""
     found = terminal.client().jobs.get(job)
@@ -65,7 +63,6 @@ def show(terminal: Terminal, job: str) -> None:
 @jobs.command()
 @click.argument("job")
 @connected
-@pass_terminal
 def watch(terminal: Terminal, job: str) -> int:
     """Watch a job until it is over; Ctrl-C stops watching only."""
     return watch_job(terminal, terminal.client().jobs.get(job))
@@ -76,7 +73,6 @@ def watch(terminal: Terminal, job: str) -> int:
 @click.option("--status", help="Stop all jobs of this status.")
 @click.option("--name", help="Stop all jobs of this name.")
 @connected
-@pass_terminal
 def cancel(terminal: Terminal, job: str | None, status: str | None, name: str | None) -> None:
     """Stop a job, or all of a status or a name. What they have learned stays in their checkpoints."""
     filtered = status is not None or name is not None
@@ -95,21 +91,16 @@ def cancel(terminal: Terminal, job: str | None, status: str | None, name: str | 
 @jobs.command()
 @click.argument("job")
 @connected
-@pass_terminal
 def delete(terminal: Terminal, job: str) -> None:
     """Delete a job that is over. Its events, metrics and checkpoints go with it, its models stay."""
     found = terminal.client().jobs.get(job)
     found.delete()
-    if terminal.json:
-        terminal.document({"id": found.id, "deleted": True})
-    else:
-        terminal.out.print(f"Deleted {found.id}.")
+    terminal.deleted(found.id)
 
 
 @jobs.command()
 @click.argument("job")
 @connected
-@pass_terminal
 def pause(terminal: Terminal, job: str) -> None:
     """Stop a job until it is resumed. A running one keeps what it has done first."""
     _say(terminal, terminal.client().jobs.get(job).pause(), "asked to pause")
@@ -118,7 +109,6 @@ def pause(terminal: Terminal, job: str) -> None:
 @jobs.command()
 @click.argument("job")
 @connected
-@pass_terminal
 def resume(terminal: Terminal, job: str) -> None:
     """Let a paused job go on from where it stood, or take back a pause that is still pending."""
     _say(terminal, terminal.client().jobs.get(job).resume(), "running; its pause was taken back")
@@ -127,7 +117,6 @@ def resume(terminal: Terminal, job: str) -> None:
 @jobs.command()
 @click.argument("job")
 @connected
-@pass_terminal
 def retry(terminal: Terminal, job: str) -> None:
     """Let a failed job go on from where it was stored last."""
     found = terminal.client().jobs.get(job)
@@ -153,7 +142,6 @@ def _say(terminal: Terminal, job: Job, while_running: str = "running") -> None:
 @click.argument("job")
 @click.option("--max-points", type=click.IntRange(2), help="Thin out to this many epochs.")
 @connected
-@pass_terminal
 def metrics(terminal: Terminal, job: str, max_points: int | None) -> None:
     """Show the metrics of each epoch."""
     epochs = terminal.client().jobs.get(job).metrics(max_points)
@@ -180,7 +168,6 @@ def metrics(terminal: Terminal, job: str, max_points: int | None) -> None:
 @click.argument("job")
 @click.option("--after", type=click.IntRange(0), default=0, help="Only events after this number.")
 @connected
-@pass_terminal
 def events(terminal: Terminal, job: str, after: int) -> None:
     """Print the events of a job as they happen. With --json one JSON object in each line."""
     found = terminal.client().jobs.get(job)
@@ -200,7 +187,6 @@ def _told(event: Event) -> Text:
 @jobs.command()
 @click.argument("job")
 @connected
-@pass_terminal
 def receipt(terminal: Terminal, job: str) -> None:
     """Write a job's receipt, as JSON. `nudge verify` repeats the job from it and compares."""
     terminal.document(terminal.client().jobs.get(job).receipt())

@@ -13,7 +13,7 @@ from client.guesses import beside, guesses, is_picture
 from client.inputs import picture_file, read
 from client.models import Model
 from client.schemas import Prediction, Predictions
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 
 VALUES_IN_A_REQUEST = 200_000
 ROWS_IN_A_REQUEST = 1000
@@ -31,7 +31,6 @@ def models(context: click.Context) -> None:
 @click.option("--name", help="Only models of this name.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 @connected
-@pass_terminal
 def list_(terminal: Terminal, name: str | None, limit: int) -> None:
     """List models, newest first."""
     page = terminal.client().models.list(name=name, limit=limit)
@@ -50,7 +49,6 @@ def list_(terminal: Terminal, name: str | None, limit: int) -> None:
 @models.command()
 @click.argument("model")
 @connected
-@pass_terminal
 def show(terminal: Terminal, model: str) -> None:
     """Show a model and where it came from; MODEL is an id, a name, or name@version or name@alias."""
     record = terminal.client().models.get(model).record
@@ -74,7 +72,6 @@ def show(terminal: Terminal, model: str) -> None:
 )
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 @connected
-@pass_terminal
 def rows(terminal: Terminal, model: str, dataset: str, order: str, limit: int) -> None:
     """Show the rows that teach MODEL most: the hard ones, and those whose label may be wrong."""
     client = terminal.client()
@@ -100,7 +97,6 @@ def _short(value: float | None) -> str:
 @click.option("--resize", is_flag=True, help="Stretch a picture to the model's size.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many guesses for each.")
 @connected
-@pass_terminal
 def predict(
     terminal: Terminal, model: str, source: str | None, dataset: str | None, rows: str | None, resize: bool, top: int
 ) -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 
 IF_MATCH = click.option("--if-match", metavar="ETAG", help="Only while the alias still has this ETag.")
 
@@ -10,7 +10,6 @@ IF_MATCH = click.option("--if-match", metavar="ETAG", help="Only while the alias
 @click.command()
 @click.argument("name")
 @connected
-@pass_terminal
 def aliases(terminal: Terminal, name: str) -> None:
     """List the aliases of a NAME, the last moved first."""
     page = terminal.client().models.aliases(name, limit=200)
@@ -30,7 +29,6 @@ def aliases(terminal: Terminal, name: str) -> None:
 @IF_MATCH
 @click.option("--new", is_flag=True, help="Only if there is no such alias yet.")
 @connected
-@pass_terminal
 def alias(terminal: Terminal, name: str, alias: str, version: int | None, if_match: str | None, new: bool) -> None:
     """Point an ALIAS of a NAME at a VERSION; without one, show where it points, and its ETag."""
     models = terminal.client().models
@@ -58,7 +56,6 @@ def alias(terminal: Terminal, name: str, alias: str, version: int | None, if_mat
 @click.argument("alias")
 @IF_MATCH
 @connected
-@pass_terminal
 def unalias(terminal: Terminal, name: str, alias: str, if_match: str | None) -> None:
     """Remove an ALIAS of a NAME; the model stays."""
     terminal.client().models.remove_alias(name, alias, if_match=if_match)
@@ -72,7 +69,6 @@ def unalias(terminal: Terminal, name: str, alias: str, if_match: str | None) -> 
 @click.argument("model")
 @click.argument("text", required=False)
 @connected
-@pass_terminal
 def notes(terminal: Terminal, model: str, text: str | None) -> None:
     """Show a model's notes, or write TEXT in their place."""
     found = terminal.client().models.get(model)
@@ -87,7 +83,6 @@ def notes(terminal: Terminal, model: str, text: str | None) -> None:
 @click.command()
 @click.argument("model")
 @connected
-@pass_terminal
 def delete(terminal: Terminal, model: str) -> None:
     """Delete a model that no alias points at; MODEL is an id, name@version, or a name with one version."""
     models = terminal.client().models

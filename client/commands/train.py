@@ -13,7 +13,7 @@ from client.commands.watching import watch
 from client.errors import NudgeError
 from client.schemas import Estimate
 from client.specs import complete, load, override
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 
 
 @click.command(cls=FileOptions)
@@ -27,7 +27,6 @@ from client.terminal import Terminal, connected, pass_terminal
 @click.option("--watch/--no-watch", "watching", help="Stay and show how it learns.")
 @click.option("--dry-run", is_flag=True, help="Only say what it would cost.")
 @connected
-@pass_terminal
 def train(
     terminal: Terminal,
     spec: Path,

@@ -7,7 +7,7 @@ import click
 from rich.markup import escape
 
 from client.schemas import Weights
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 
 
 @click.group(invoke_without_command=True)
@@ -21,7 +21,6 @@ def weights(context: click.Context) -> None:
 @weights.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @connected
-@pass_terminal
 def upload(terminal: Terminal, file: Path) -> None:
     """Upload a safetensors or NPZ file whose tensors are named as an export names them."""
     with terminal.talk.status(f"Uploading {escape(str(file))} ..."):
@@ -34,7 +33,6 @@ def upload(terminal: Terminal, file: Path) -> None:
 @weights.command("list")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 @connected
-@pass_terminal
 def list_(terminal: Terminal, limit: int) -> None:
     """List uploaded weights, newest first."""
     page = terminal.client().weights.list(limit=limit)
@@ -48,7 +46,6 @@ def list_(terminal: Terminal, limit: int) -> None:
 @weights.command()
 @click.argument("weights")
 @connected
-@pass_terminal
 def show(terminal: Terminal, weights: str) -> None:
     """Show the tensors of uploaded weights."""
     kept = terminal.client().weights.get(weights)
@@ -63,14 +60,10 @@ def show(terminal: Terminal, weights: str) -> None:
 @weights.command()
 @click.argument("weights")
 @connected
-@pass_terminal
 def delete(terminal: Terminal, weights: str) -> None:
     """Delete uploaded weights; jobs that began with them keep what they need."""
     terminal.client().weights.delete(weights)
-    if terminal.json:
-        terminal.document({"id": weights, "deleted": True})
-    else:
-        terminal.out.print(f"Deleted {weights}.")
+    terminal.deleted(weights)
 
 
 def described(kept: Weights) -> str:

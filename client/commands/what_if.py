@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from client.commands.example_options import chosen_example, example_options, of_model
-from client.terminal import Terminal, connected, pass_terminal
+from client.terminal import Terminal, connected
 from client.what_if import LayerRipple, Path, WhatIf
 
 BAR = 24  # columns
@@ -23,7 +23,6 @@ BAR = 24  # columns
 @click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many units and paths.")
 @example_options
 @connected
-@pass_terminal
 def what_if(
     terminal: Terminal,
     /,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.explanations.backpropagation import Backpropagation
-from core.explanations.tangents import ELEMENTWISE
+from core.layers.elementwise import Elementwise
 from core.layers.layer import Array
 from core.network import Piece
 
@@ -121,7 +121,7 @@ def _factors(rows: int) -> list[tuple[list[Slip], float]]:
 def _candidates(found: Backpropagation, piece: Piece) -> Iterator[tuple[list[Slip], Array]]:
     """The gradient as it is, and as it comes out without the derivative of an activation, or of all of them."""
     flows = found.outer()
-    slopes = [number for number, flow in enumerate(flows) if isinstance(flow.at.layer, ELEMENTWISE)]
+    slopes = [number for number, flow in enumerate(flows) if isinstance(flow.at.layer, Elementwise)]
     ways = [[], *([number] for number in slopes), *([slopes] if len(slopes) > 1 else [])]
     for way in ways:
         gradient = piece.of(found.gradient if not way else found.without_slopes(frozenset(way))).copy()

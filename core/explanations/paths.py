@@ -18,10 +18,11 @@ from typing import NamedTuple
 import numpy as np
 
 from core.explanations.backpropagation import Backpropagation, Flow
-from core.explanations.tangents import ELEMENTWISE, along_parameter, slopes
+from core.explanations.tangents import along_parameter, slopes
 from core.layers.batch_norm import BatchNorm
 from core.layers.dense import Dense
 from core.layers.dropout import Dropout
+from core.layers.elementwise import Elementwise
 from core.layers.expression import Expression
 from core.layers.layer import Array
 from core.layers.softmax import Softmax
@@ -164,7 +165,7 @@ def _step(number: int, flow: Flow) -> Step | None:
         return None
     if isinstance(layer, Dense):
         return Step(number, flow.context.parameters[0])
-    if isinstance(layer, (*ELEMENTWISE, BatchNorm, Dropout)):
+    if isinstance(layer, (Elementwise, BatchNorm, Dropout)):
         return Step(number, slopes(flow).reshape(width))
     if isinstance(layer, Softmax) and len(flow.at.output_shape) == 1:
         y = flow.context.y[0]

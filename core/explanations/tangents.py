@@ -20,31 +20,22 @@ from core.layers.conv1d import Conv1D
 from core.layers.conv2d import Conv2D
 from core.layers.dense import Dense
 from core.layers.dropout import Dropout
-from core.layers.elu import ELU
-from core.layers.expression import Expression
+from core.layers.elementwise import Elementwise
 from core.layers.flatten import Flatten
-from core.layers.gelu import GELU
 from core.layers.global_avg_pool import GlobalAvgPool
 from core.layers.layer import Array
-from core.layers.leaky_relu import LeakyReLU
-from core.layers.relu import ReLU
 from core.layers.reshape import Reshape
-from core.layers.sigmoid import Sigmoid
-from core.layers.silu import SiLU
-from core.layers.softplus import Softplus
-from core.layers.tanh import Tanh
 from core.network import Piece
 
 # In evaluation mode.
 AFFINE = (Dense, Conv1D, Conv2D, AvgPool2D, GlobalAvgPool, Flatten, Reshape, Dropout, BatchNorm)
-ELEMENTWISE = (Sigmoid, Tanh, ReLU, LeakyReLU, ELU, GELU, SiLU, Softplus, Expression)
 UNITS = 256  # outputs that are gone backward from together
 
 
 def along_input(flow: Flow, change: Array) -> Array:
     """J x' (n, *output_shape) for changes x' (n, *input_shape)."""
     layer = flow.at.layer
-    if isinstance(layer, ELEMENTWISE):
+    if isinstance(layer, Elementwise):
         return change * slopes(flow)
     if isinstance(layer, AFFINE):
         alone = flow.alone(1)

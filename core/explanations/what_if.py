@@ -12,7 +12,8 @@ import numpy as np
 from core.explanations.backpropagation import Examples, Flow
 from core.explanations.paths import NoPaths, Paths, paths
 from core.explanations.subject import Subject
-from core.explanations.tangents import AFFINE, ELEMENTWISE, along_input, along_parameter
+from core.explanations.tangents import AFFINE, along_input, along_parameter
+from core.layers.elementwise import Elementwise
 from core.layers.layer import Array
 from core.network import Network, Piece
 from core.spec import Finding, SpecError
@@ -81,7 +82,7 @@ def what_if(
 def flops(network: Network) -> int:
     """About what it takes for one example, at most: two passes, and the change carried forward, through most layers at
     the price of one more, through others unit by unit."""
-    once = (*AFFINE, *ELEMENTWISE)
+    once = (*AFFINE, Elementwise)
     return sum(
         at.layer.flops(at.input_shape) * (6 + (2 if isinstance(at.layer, once) else 3 * prod(at.output_shape)))
         for at in network.layers

@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from core.layers.layer import Array, Context, Layer, Shape
+from core.layers.elementwise import Elementwise
+from core.layers.layer import Array, Context, Shape
 
 
-class ELU(Layer):
+class ELU(Elementwise):
     """y = x for x > 0, else alpha (e^x - 1), elementwise; dy/dx = 1 for x > 0, else alpha e^x = y + alpha.
 
     D.-A. Clevert, T. Unterthiner, S. Hochreiter, ICLR 2016, eq. 15 and 16. NaN stays NaN.
@@ -33,9 +34,6 @@ class ELU(Layer):
         np.copyto(dx, 1, where=ctx.x > 0)
         dx *= dy
         return dx
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape
 
     def flops(self, shape: Shape) -> int:
         return 4 * prod(shape)

@@ -13,7 +13,8 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from core.expressions import RESERVED, Program, compiled, derivative, doubt, kinks, parse
 from core.expressions.grammar import LONGEST_NAME
 from core.initializers import Constant
-from core.layers.layer import Array, Context, Layer, Misfit, Scratch, Shape, Variable
+from core.layers.elementwise import Elementwise
+from core.layers.layer import Array, Context, Misfit, Scratch, Shape, Variable
 
 BLOCK = 8192  # numbers computed at a time, so that what lies between stays in the cache
 
@@ -27,7 +28,7 @@ class Programs(NamedTuple):
     kinks: Program
 
 
-class Expression(Layer):
+class Expression(Elementwise):
     """y = f(x, p, q, ...) elementwise, with one learned number for each name under `parameters`, where it begins.
 
     f is built of x, the parameters, numbers, pi, e, + - * / **, and exp, log, sqrt, sin, cos, tanh, sigmoid, abs,
@@ -99,9 +100,6 @@ class Expression(Layer):
         program = self.programs.kinks
         found = program.run([ctx.x, *ctx.parameters], np.empty((program.slots, *ctx.x.shape), ctx.x.dtype))
         return [np.sign(kink) for kink in found]
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape
 
     def parameters(self, shape: Shape) -> dict[str, Variable]:
         return {name: Variable((1,), Constant(value=self.begin[name])) for name in sorted(self.begin)}

@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 
+from core.layers.elementwise import Elementwise
 from core.layers.erf import erf
-from core.layers.layer import Array, Context, Layer, Scratch, Shape
+from core.layers.layer import Array, Context, Scratch, Shape
 
 
-class GELU(Layer):
+class GELU(Elementwise):
     """y = x Phi(x), elementwise; dy/dx = Phi(x) + x phi(x).
 
     Phi(x) = (1 + erf(x / sqrt 2)) / 2 is the standard normal distribution and phi(x) = e^(-x^2 / 2) / sqrt(2 pi) its
@@ -39,9 +40,6 @@ class GELU(Layer):
         dx += Phi
         dx *= dy
         return dx
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
         return {"Phi": Scratch((rows, *shape))}

@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from core.layers.layer import Array, Context, Layer, Shape
+from core.layers.elementwise import Elementwise
+from core.layers.layer import Array, Context, Shape
 
 
-class LeakyReLU(Layer):
+class LeakyReLU(Elementwise):
     """y = x for x > 0, else slope x, elementwise; dy/dx = 1 for x > 0, else slope. NaN stays NaN.
 
     A. Maas, A. Hannun, A. Ng, "Rectifier nonlinearities improve neural network acoustic models", ICML 2013.
@@ -29,9 +30,6 @@ class LeakyReLU(Layer):
         dx = np.multiply(dy, self.slope, out=ctx.dx)
         np.copyto(dx, dy, where=ctx.x > 0)
         return dx
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape
 
     def flops(self, shape: Shape) -> int:
         return prod(shape)

@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from core.layers.layer import Array, Context, Layer, Shape
+from core.layers.elementwise import Elementwise
+from core.layers.layer import Array, Context, Shape
 
 
-class ReLU(Layer):
+class ReLU(Elementwise):
     """y = max(0, x), elementwise; dy/dx = 1 for x > 0, else 0. NaN stays NaN."""
 
     type: Literal["relu"] = "relu"
@@ -21,9 +22,6 @@ class ReLU(Layer):
 
     def backward(self, dy: Array, ctx: Context) -> Array | None:
         return np.multiply(dy, ctx.y > 0, out=ctx.dx)
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape
 
     def flops(self, shape: Shape) -> int:
         return prod(shape)

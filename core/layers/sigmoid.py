@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from core.layers.layer import Array, Context, Layer, Shape
+from core.layers.elementwise import Elementwise
+from core.layers.layer import Array, Context, Shape
 
 
-class Sigmoid(Layer):
+class Sigmoid(Elementwise):
     """y = 1 / (1 + e^-x), elementwise; dy/dx = y (1 - y)."""
 
     type: Literal["sigmoid"] = "sigmoid"
@@ -23,9 +24,6 @@ class Sigmoid(Layer):
         dx *= ctx.y
         dx *= dy
         return dx
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape
 
     def flops(self, shape: Shape) -> int:
         return 4 * prod(shape)

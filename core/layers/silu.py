@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from core.layers.layer import Array, Context, Layer, Scratch, Shape
+from core.layers.elementwise import Elementwise
+from core.layers.layer import Array, Context, Scratch, Shape
 
 
-class SiLU(Layer):
+class SiLU(Elementwise):
     """y = x s, elementwise, with s = 1 / (1 + e^-x); dy/dx = s (1 + x (1 - s)) = s + y (1 - s).
 
     S. Elfwing, E. Uchibe, K. Doya, Neural Networks 107 (2018), eq. 4 and 5.
@@ -34,9 +35,6 @@ class SiLU(Layer):
         dx += s
         dx *= dy
         return dx
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape
 
     def scratch(self, shape: Shape, rows: int) -> dict[str, Scratch]:
         return {"s": Scratch((rows, *shape))}

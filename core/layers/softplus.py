@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from core.layers.layer import Array, Context, Layer, Shape
+from core.layers.elementwise import Elementwise
+from core.layers.layer import Array, Context, Shape
 
 
-class Softplus(Layer):
+class Softplus(Elementwise):
     """y = log(1 + e^x), elementwise; dy/dx = 1 / (1 + e^-x) = 1 - e^-y.
 
     Computed as max(0, x) + log(1 + e^-|x|), which never overflows, for every x: nothing is cut off to a straight line.
@@ -30,9 +31,6 @@ class Softplus(Layer):
         np.negative(dx, out=dx)
         dx *= dy
         return dx
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape
 
     def flops(self, shape: Shape) -> int:
         return 5 * prod(shape)

@@ -7,10 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from core.layers.layer import Array, Context, Layer, Shape
+from core.layers.elementwise import Elementwise
+from core.layers.layer import Array, Context, Shape
 
 
-class Tanh(Layer):
+class Tanh(Elementwise):
     """y = tanh x, elementwise; dy/dx = 1 - y^2."""
 
     type: Literal["tanh"] = "tanh"
@@ -23,9 +24,6 @@ class Tanh(Layer):
         np.subtract(1, dx, out=dx)
         dx *= dy
         return dx
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape
 
     def flops(self, shape: Shape) -> int:
         return 4 * prod(shape)

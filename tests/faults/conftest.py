@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.infrastructure.faults import Faults, compile_faults
-from tests.worker.conftest import Outcome, Plant
+from tests.worker.conftest import Outcome, Plant, undisturbed_outcome
 
 # Some seconds of training whose checkpoints are files. Everything that a fault does to it must leave no trace.
 STEADY = {
@@ -32,14 +32,7 @@ HASTY = {"NUDGE_LEASE_S": "5", "NUDGE_RENEW_S": "0.1", "NUDGE_RESCUE_S": "0.2"}
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """What the `STEADY` job comes to when nothing disturbs it."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    plant = Plant(f"sqlite:///{folder / 'nudge.db'}", "", folder)
-    with plant.worker():
-        job = plant.wait_over(plant.submit(**STEADY))
-    assert (job.status, job.attempt) == ("succeeded", 1)
-    outcome = Outcome(plant.digest(job.id), plant.metrics(job.id))
-    plant.close()
-    return outcome
+    return undisturbed_outcome(tmp_path_factory.mktemp("undisturbed"), STEADY)
 
 
 @pytest.fixture

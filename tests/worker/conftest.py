@@ -226,7 +226,7 @@ class Outcome:
     metrics: list[dict[str, object]]
 
 
-def undisturbed(folder: Path, spec: dict[str, object]) -> Outcome:
+def undisturbed_outcome(folder: Path, spec: dict[str, object]) -> Outcome:
     """What a job comes to when nothing disturbs it."""
     opened = Plant(f"sqlite:///{folder / 'nudge.db'}", "", folder)
     with opened.worker():
@@ -240,7 +240,7 @@ def undisturbed(folder: Path, spec: dict[str, object]) -> Outcome:
 @pytest.fixture(scope="session")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """What the `LONG` job comes to when nothing disturbs it."""
-    return undisturbed(tmp_path_factory.mktemp("calm"), LONG)
+    return undisturbed_outcome(tmp_path_factory.mktemp("calm"), LONG)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from tests.infrastructure.postgres import running_postgres
 from tests.infrastructure.processes import eventually, tree
-from tests.worker.conftest import LONG, TENANT, Outcome, Plant, undisturbed
+from tests.worker.conftest import LONG, TENANT, Outcome, Plant, undisturbed_outcome
 
 AT_ONCE = {"NUDGE_OVERDUE_S": "0"}
 SHORT = LONG | {"epochs": 200}  # long enough to be stopped, which comes soon
@@ -22,7 +22,7 @@ SHORT = LONG | {"epochs": 200}  # long enough to be stopped, which comes soon
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """What the `SHORT` job comes to when nothing disturbs it."""
-    return undisturbed(tmp_path_factory.mktemp("calm"), SHORT)
+    return undisturbed_outcome(tmp_path_factory.mktemp("calm"), SHORT)
 
 
 def _train(plant: Plant) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from core.data import Dataset
 from core.readers import DataError, ReadLimits, ReadOptions, read, read_inline
@@ -99,6 +101,17 @@ def idx(array: Any) -> bytes:
     head = bytes([0, 0, codes[array.dtype.name], array.ndim])
     lengths = b"".join(length.to_bytes(4, "big") for length in array.shape)
     return head + lengths + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+def arrays_of(types: list[str]) -> st.SearchStrategy[Any]:
+    """Finite arrays of any of the types, with two to four axes."""
+    return st.sampled_from(types).flatmap(
+        lambda dtype: arrays.arrays(
+            dtype,
+            arrays.array_shapes(min_dims=2, max_dims=4, max_side=5),
+            elements={"allow_nan": False, "allow_infinity": False} if "f" in dtype else None,
+        )
+    )
 
 
 def packed(content: bytes) -> bytes:

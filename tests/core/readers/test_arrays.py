@@ -7,24 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from core.schema import ClassTarget, RealTarget
-from tests.core.readers.reading import bad_rows, load, npy, npz, packed, refusal
+from tests.core.readers.reading import arrays_of, bad_rows, load, npy, npz, packed, refusal
 
 TYPES = ["u1", "i1", "<u2", ">u2", "<i2", "<i4", ">i4", "<u4", "<f2", "<f4", ">f4", "<f8", ">f8", "?"]
 
 
-@given(
-    st.sampled_from(TYPES).flatmap(
-        lambda dtype: arrays.arrays(
-            dtype,
-            arrays.array_shapes(min_dims=2, max_dims=4, max_side=5),
-            elements={"allow_nan": False, "allow_infinity": False} if "f" in dtype else None,
-        )
-    ),
-    st.booleans(),
-)
+@given(arrays_of(TYPES), st.booleans())
 def test_every_type_byte_order_and_layout_comes_back_exactly(x, fortran):
     y = np.linspace(0, 1, len(x))
     plain = npy(x, fortran)

@@ -2,24 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
-from tests.core.readers.reading import idx, load, packed, refusal
+from tests.core.readers.reading import arrays_of, idx, load, packed, refusal
 
 TYPES = ["uint8", "int8", "int16", "int32", "float32", "float64"]
 IMAGES, LABELS = idx(np.arange(24, dtype="uint8").reshape(4, 3, 2)), idx(np.array([3, 1, 3, 9], "uint8"))
 
 
-@given(
-    st.sampled_from(TYPES).flatmap(
-        lambda dtype: arrays.arrays(
-            dtype,
-            arrays.array_shapes(min_dims=2, max_dims=4, max_side=5),
-            elements={"allow_nan": False, "allow_infinity": False} if "f" in dtype else None,
-        )
-    ),
-    st.booleans(),
-)
+@given(arrays_of(TYPES), st.booleans())
 def test_every_type_comes_back_exactly(images, pack):
     labels = np.linspace(0, 1, len(images), dtype="float32")
     parts = {"images": idx(images), "labels": idx(labels)}
