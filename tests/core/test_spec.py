@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+import core.prediction_spec  # noqa: F401 (its examples are tried like all others)
 from core.layers import SelfAttention
 from core.readers import ReadOptions
 from core.schema import ClassTarget, DataSchema, RealTarget, class_key
