@@ -5,22 +5,20 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from core.data import Dataset
 from core.descent import Descent, Point
-from core.schema import ClassTarget, DataSchema
 from core.survey import Survey
 from core.trail import Trail
 from core.training import fit
 from core.training_spec import TrainingSpec
+from docs.images.digits import digits
+from docs.images.paper import BOLD, INK, RED, box, svg, words
 
-ROOT = Path(__file__).resolve().parents[2]
-DRUNK, CAREFUL, INK = "#c23b22", "#1b4f91", "#30363d"
+DRUNK, CAREFUL = RED, "#1b4f91"
 ROWS, SIDE, LEFT, TOP, LEVELS = 120, 440, 20, 44, 12
 SPEC = {
     "dataset": "digits",
@@ -41,19 +39,9 @@ SPEC = {
 }
 
 
-def digits() -> Dataset:
-    """Some of the sample digits."""
-    files = (ROOT / "samples" / f"digits-{name}-ubyte.gz" for name in ("images.idx3", "labels.idx1"))
-    x, y = (gzip.decompress(file.read_bytes()) for file in files)
-    images = np.frombuffer(x, np.uint8, offset=16).reshape(-1, 8, 8)[:ROWS]
-    labels = np.frombuffer(y, np.uint8, offset=8).astype(np.int32)[:ROWS]
-    target = ClassTarget(classes=tuple(range(10)))
-    return Dataset(DataSchema(rows=ROWS, input_shape=(8, 8), input_dtype="uint8", target=target), images, labels)
-
-
 def seen() -> Descent:
     """The descent of the run."""
-    spec, data = TrainingSpec.model_validate(SPEC), digits()
+    spec, data = TrainingSpec.model_validate(SPEC), digits(ROWS)
     trail = Trail(spec, data)
     for moment in fit(spec, data, stops=trail.stops):
         trail.see(moment)
@@ -87,7 +75,7 @@ def drawing() -> str:
         for (row, column), level in np.ndenumerate(np.minimum(steps.astype(int), LEVELS - 1)):
             shade = f"#{120 + 11 * level:02x}{150 + 8 * level:02x}{130 + 10 * level:02x}"
             x, y = LEFT + column * cell, TOP + SIDE - (row + 1) * cell
-            yield f'<rect x="{x:.1f}" y="{y:.1f}" width="{cell:.1f}" height="{cell:.1f}" fill="{shade}"/>'
+            yield box(x, y, cell, cell, f'fill="{shade}"')
         yield "</g>"
         yield from way(found.minibatch, DRUNK)
         yield from way(found.full, CAREFUL)
@@ -109,16 +97,11 @@ def drawing() -> str:
                 for slopes in (found.slopes[0], found.slopes[len(found.slopes) // 2], found.slopes[-1])
             ),
         ]
-        yield f'<text x="{LEFT}" y="28" font-weight="bold">The drunk man and the careful man on one hill</text>'
+        yield words(LEFT, 28, "The drunk man and the careful man on one hill", BOLD)
         for number, (text, colour) in enumerate(told):
-            yield f'<text x="{LEFT + SIDE + 24}" y="{TOP + 20 + 20 * number}" fill="{colour}">{text}</text>'
+            yield words(LEFT + SIDE + 24, TOP + 20 + 20 * number, text, f'fill="{colour}"')
 
-    width, height = LEFT + SIDE + 420, TOP + SIDE + 20
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'font-family="sans-serif" font-size="12" fill="{INK}">\n'
-        '<rect width="100%" height="100%" rx="6" fill="#ffffff"/>\n' + "\n".join(parts()) + "\n</svg>\n"
-    )
+    return svg(LEFT + SIDE + 420, TOP + SIDE + 20, parts())
 
 
 if __name__ == "__main__":

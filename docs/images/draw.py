@@ -17,10 +17,10 @@ from core.layers import AnyLayer
 from core.layers.layer import Array, Context, Layer
 from core.layers.windows import Sliding
 from core.schedules import AnySchedule, rate_at
+from docs.images.paper import BLUE, GREY, INK, ORANGE, curve, line, svg, words
 
 HERE = Path(__file__).parent
 DIGITS = HERE.parents[1] / "samples" / "digits-images.idx3-ubyte.gz"
-BLUE, ORANGE, GREY, INK = "#2f6db5", "#d9822b", "#b9bec6", "#30363d"
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
 EPOCHS, STEPS = 10, 20
@@ -49,33 +49,6 @@ STEPS_OF_AUGMENTATION: tuple[dict[str, object], ...] = (
     {"type": "noise", "deviation": 0.15},
     {"type": "flip"},
 )
-
-
-def svg(width: float, height: float, parts: Iterator[str]) -> str:
-    """A picture that can be read on light and dark pages."""
-    inside = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
-        f'viewBox="0 0 {width:g} {height:g}" font-family="sans-serif" font-size="12" fill="{INK}">\n'
-        f'<rect width="100%" height="100%" rx="6" fill="#ffffff"/>\n{inside}\n</svg>\n'
-    )
-
-
-def curve(x: Array, y: Array, colour: str, extra: str = "") -> str:
-    """A line through points that are already in pixels."""
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
-    return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.8" {extra}/>'
-
-
-def words(x: float, y: float, text: str, extra: str = "") -> str:
-    """Text that begins at a place."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    return f'<text x="{x:g}" y="{y:g}" {extra}>{escaped}</text>'
-
-
-def line(x1: float, y1: float, x2: float, y2: float) -> str:
-    """An axis."""
-    return f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="{GREY}"/>'
 
 
 def value_and_slope(layer: Layer, x: Array) -> tuple[Array, Array]:
