@@ -1,10 +1,11 @@
 """Line charts in braille: two dots wide and four high in every character."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
 
+MARK, MARKED = "▲", "bright_yellow"
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 
 
@@ -25,11 +26,14 @@ class Axis:
     labels: tuple[str, str]
 
 
-def chart(series: Sequence[Series], axis: Axis, steps: int, *, width: int, height: int) -> Text:
+def chart(
+    series: Sequence[Series], axis: Axis, steps: int, *, width: int, height: int, marks: Collection[int] = ()
+) -> Text:
     """`height` lines of curves and two of the axis below, `width` columns wide.
 
     The first of `steps` values stands at the left edge and the last at the right, so that a curve grows into
     the empty part. Values beyond the ends are drawn at the edge. Where curves meet, the later one is in front.
+    `marks` are steps, counted from 1, that are marked on the axis below.
     """
     margin = max(map(len, axis.labels)) + 2
     columns = max(width - margin, 2)
@@ -49,9 +53,18 @@ def chart(series: Sequence[Series], axis: Axis, steps: int, *, width: int, heigh
             bits, style = cells.get((column, row), (0, ""))
             text.append(chr(0x2800 + bits) if bits else " ", style=style)
         lines.append(text)
-    lines.append(Text(f"{'':{margin - 1}}└{'─' * columns}", style="dim"))
+    marked = {_across(mark - 1, columns * 2, steps) // 2 for mark in marks}
+    below = Text(f"{'':{margin - 1}}└", style="dim")
+    for column in range(columns):
+        below.append(*((MARK, MARKED) if column in marked else ("─", "dim")))
+    lines.append(below)
     lines.append(Text(f"{'':{margin}}1{'epoch':^{max(columns - 1 - len(str(steps)), 5)}}{steps}", style="dim"))
     return Text("\n").join(lines)
+
+
+def _across(step: int, width: int, steps: int) -> int:
+    """The column of dots in which a step stands."""
+    return min(round(step / max(steps - 1, 1) * (width - 1)), width - 1)
 
 
 def _dots(values: Sequence[float | None], width: int, height: int, axis: Axis, steps: int) -> list[tuple[int, int]]:
@@ -63,7 +76,7 @@ def _dots(values: Sequence[float | None], width: int, height: int, axis: Axis, s
         if value is None:
             last = None
             continue
-        x = round(step / max(steps - 1, 1) * (width - 1))
+        x = _across(step, width, steps)
         y = round((1 - min(max((value - axis.low) / span, 0.0), 1.0)) * (height - 1))
         if last is None:
             dots.append((x, y))

@@ -2,12 +2,13 @@
 
 from types import TracebackType
 
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from client.curve import MARK, MARKED
 from client.events import Event
 from client.learning_curves import TRAINING, VALIDATION, learning_curves
 from client.schemas import Epoch, Metrics
@@ -17,6 +18,7 @@ STATUS_AFTER = {
     "paused": "paused",
     **dict.fromkeys(("queued", "resumed", "rescued", "released", "retried"), "queued"),
 }
+SILENT = frozenset({"checkpoint", "queued"})
 
 
 class TrainingDisplay:
@@ -32,6 +34,7 @@ class TrainingDisplay:
         self.epochs = epochs
         self.status = "queued"
         self.history: list[Epoch] = []
+        self.findings: set[int] = set()  # the epochs behind which the doctor found something
         # What is recorded for a picture must not hold every frame of the animation.
         screen = Console(file=console.file) if console.record else console
         self._live = Live(self, console=screen, refresh_per_second=12, transient=True)
@@ -60,19 +63,21 @@ class TrainingDisplay:
             self.status = event.type
         else:
             self.status = STATUS_AFTER.get(event.type, self.status)
-        if epoch is not None:
-            line = None if self.console.is_terminal else line_of(epoch, self.epochs)
-        else:
-            line = event.message if event.type not in {"checkpoint", "queued"} else None
-        if line is not None:  # on a terminal, above the picture
-            screen = self._live.console if self.console.is_terminal else self.console
-            screen.print(Text(line), highlight=False, soft_wrap=True)
+        if event.type == "finding" and "epoch" in event.data:
+            self.findings.add(event.data["epoch"])
+        if self.console.is_terminal:
+            if epoch is None and event.type not in SILENT:
+                self._live.console.print(sentence(event), highlight=False)  # above the picture
+        elif epoch is not None:
+            self.console.print(Text(line_of(epoch, self.epochs)), highlight=False, soft_wrap=True)
+        elif event.type not in SILENT:
+            self.console.print(Text(event.message), highlight=False, soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Group(
             self._bar(),
             *self._numbers(),
-            *learning_curves(self.history, self.epochs, options.max_width),
+            *learning_curves(self.history, self.epochs, options.max_width, self.findings),
         )
 
     def _bar(self) -> Table:
@@ -113,6 +118,15 @@ class TrainingDisplay:
                 "",
             )
         return [grid]
+
+
+def sentence(event: Event) -> RenderableType:
+    """What happened, for a terminal; what the doctor found is marked as on the axis of the curves."""
+    if event.type != "finding":
+        return Text(event.message)
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_row(Text(MARK, MARKED), Text(event.message))
+    return grid
 
 
 def line_of(epoch: Epoch, epochs: int) -> str:

@@ -1,6 +1,6 @@
 """The learning curves of a run, side by side: loss and, for classes, accuracy."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import log10
 
 from rich.table import Table
@@ -15,8 +15,9 @@ HEIGHT = 7
 WIDEST = 60
 
 
-def learning_curves(history: Sequence[Epoch], epochs: int, width: int) -> list[Table]:
-    """The curves so far over an axis of all `epochs`, within `width` columns; nothing before the second epoch.
+def learning_curves(history: Sequence[Epoch], epochs: int, width: int, marks: Collection[int] = ()) -> list[Table]:
+    """The curves so far over an axis of all `epochs`, within `width` columns; nothing before the second epoch. The
+    epochs in `marks` are marked on it.
 
     Losses stand on a logarithmic scale, where steady progress is a straight line.
     """
@@ -30,11 +31,11 @@ def learning_curves(history: Sequence[Epoch], epochs: int, width: int) -> list[T
     if known := _known(losses):
         low, high = min(known), max(known)
         axis = Axis(low, high, (f"{10**low:.2g}", f"{10**high:.2g}"))
-        charts.append(("loss", chart(losses, axis, epochs, width=room, height=HEIGHT)))
+        charts.append(("loss", chart(losses, axis, epochs, width=room, height=HEIGHT, marks=marks)))
     if known := _known(accuracies):
         low = min(known) // 0.1 / 10
         axis = Axis(low, 1.0, (f"{low:.0%}", "100%"))
-        charts.append(("accuracy", chart(accuracies, axis, epochs, width=room, height=HEIGHT)))
+        charts.append(("accuracy", chart(accuracies, axis, epochs, width=room, height=HEIGHT, marks=marks)))
     grid = Table.grid(padding=(0, 4, 0, 0))
     grid.add_row(*(Text(f"\n{title}", style="bold") for title, _ in charts))
     grid.add_row(*(lines for _, lines in charts))

@@ -65,8 +65,15 @@ class Terminal:
         """Write names and values to stdout, one pair in a line; what is None is left out."""
         width = max(map(len, facts))
         for name, value in facts.items():
-            if value is not None:
-                self.out.print(Text.assemble((name.ljust(width), "bold"), "  ", str(value)), soft_wrap=True)
+            if value is None:
+                continue
+            told = Text(str(value))
+            if " " in told.plain and self.out.is_terminal:  # words are broken; ids and digests stay whole, to be copied
+                grid = Table.grid(padding=(0, 2, 0, 0))
+                grid.add_row(Text(name.ljust(width), "bold", no_wrap=True), told)
+                self.out.print(grid)
+            else:
+                self.out.print(Text.assemble((name.ljust(width), "bold"), "  ", told), soft_wrap=True)
 
     def deleted(self, name: str) -> None:
         """Say that what has this id is gone."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.bar import Bar
 from rich.color import Color
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.style import Style
@@ -14,6 +15,7 @@ from rich.text import Text
 from client.explanations import Explanation, LayerExplanation, Nudge
 from client.picture import grey, half_blocks, shade
 
+MARGIN = 10  # columns of "gives" and "wishes"
 SINGLE = 32  # numbers of a row that are shown one by one
 ACROSS = 64  # pixels of a picture, beyond which only every second, third, ... is shown
 MAPS = 4
@@ -26,9 +28,12 @@ Rows = list[list[float]]
 Scaled = tuple[Any, Callable[[float], float]]
 
 
-def drawing(explanation: Explanation, *, colour: bool, to_the_end: bool = True) -> Group:
-    """The whole explanation, from the input to the outputs; `to_the_end`: its last layer is that of the network."""
-    painter = _Painter(colour, exact=explanation.rows == 1)
+def drawing(explanation: Explanation, *, colour: bool, width: int, to_the_end: bool = True) -> Group:
+    """The whole explanation, from the input to the outputs, within `width` columns.
+
+    `to_the_end`: its last layer is that of the network.
+    """
+    painter = _Painter(colour, explanation.rows == 1, width)
     parts: list[RenderableType] = [_head(explanation, colour), Text()]
     parts += painter.shown("input", explanation.input.activations, explanation.input.desire, " of raw inputs")
     for layer in explanation.layers:
@@ -56,24 +61,25 @@ def _head(explanation: Explanation, colour: bool) -> Text:
 class _Painter:
     """Draws numbers, with colours or with signs alone."""
 
-    def __init__(self, colour: bool, exact: bool) -> None:
+    def __init__(self, colour: bool, exact: bool, width: int) -> None:
         self._colour = colour
         self._exact = exact  # of one row a nudge is activation times wish, of several it is the average of these
+        self._width = width
 
-    def layer(self, layer: LayerExplanation, place: str, depth: int = 0) -> Iterator[RenderableType]:
+    def layer(self, layer: LayerExplanation, place: str) -> Iterator[RenderableType]:
         """One layer and those inside it."""
-        parts: list[RenderableType] = []
         name = f"{place} {layer.type}"
         if layer.type in {"flatten", "reshape"}:
-            parts.append(Text.assemble((name, "bold"), ("  the same numbers in another shape", "dim")))
+            yield Text.assemble((name, "bold"), ("  the same numbers in another shape", "dim"))
         else:
-            parts += self.shown(name, layer.activations, layer.desire, "")
+            yield from self.shown(name, layer.activations, layer.desire, "")
         for nudge in (layer.weight_nudge, *layer.other_nudges):
             if nudge is not None and nudge.strongest:
-                parts.append(self._pairs(nudge))
-        yield from (Padding(part, (0, 0, 0, 2 * depth), expand=False) for part in parts)
+                yield self._pairs(nudge)
+        within = _Painter(self._colour, self._exact, self._width - 2)
         for inner in layer.inner:
-            yield from self.layer(inner, f"{place}.{inner.index}", depth + 1)
+            for part in within.layer(inner, f"{place}.{inner.index}"):
+                yield Padding(part, (0, 0, 0, 2), expand=False)
 
     def shown(self, name: str, given: Any, wished: Any, of: str) -> Iterator[RenderableType]:
         """What is there beside what is wished."""
@@ -94,44 +100,50 @@ class _Painter:
 
         grid = Table.grid(padding=(0, 2))
         if len(shape) == 1 and shape[0] <= SINGLE:
-            grid.add_row(Text("  gives ", "dim"), self._row(given, level, self._shade))
-            if wished is not None:
-                grid.add_row(Text("  wishes", "dim"), self._row(wished, wish, self._sign))
+            fit = max((self._width - MARGIN) // 3, 1)  # numbers, each two columns wide
+            for start in range(0, shape[0], fit):
+                part = slice(start, start + fit)
+                grid.add_row(Text("  gives ", "dim"), self._row(given[part], level, self._shade))
+                if wished is not None:
+                    grid.add_row(Text("  wishes", "dim"), self._row(wished[part], wish, self._sign))
         else:
             self._pictures(grid, (given, level), (wished, wish))
         yield grid
 
     def _pictures(self, grid: Table, given: Scaled, wished: Scaled) -> None:
-        """One picture beside its wishes, or those of several maps below each other."""
-        chosen = _strongest_maps(given[0], wished[0])
+        """One picture beside its wishes, or those of several maps below each other: as many as the width holds."""
+        across = min(ACROSS, self._width - MARGIN)
+        first = self._shades(_map(given[0], 0, across)).plain
+        wide = max(len(first.partition("\n")[0]), len("map 000"))
+        fit = max((self._width - MARGIN + 2) // (wide + 2), 1)
+        chosen = _strongest_maps(given[0], wished[0], min(fit, MAPS))
         rows: list[list[RenderableType]] = []
         for label, (values, scale), paint in (
             ("  gives ", given, self._shades),
             ("  wishes", wished, self._signs),
         ):
             if values is not None:
-                maps = [paint([[scale(v) for v in row] for row in _map(values, i)]) for i in chosen]
+                maps = [paint([[scale(v) for v in row] for row in _map(values, i, across)]) for i in chosen]
                 rows.append([Text(label, "dim"), *maps])
-        if len(chosen) == 1:
+        if len(chosen) == 1 and len(rows) * (MARGIN + wide + 2) - 2 <= self._width:
             rows = [[cell for row in rows for cell in row]]
         for row in rows:
             grid.add_row(*row)
         if len(chosen) > 1:
             grid.add_row("", *(Text(f"map {i}", "dim") for i in chosen))
 
-    def _pairs(self, nudge: Nudge) -> Text:
-        text = Text("  nudges  ", "dim")
+    def _pairs(self, nudge: Nudge) -> Table:
+        pairs = []
         for pair in nudge.strongest[:PAIRS]:
             dense = pair.activation is not None
-            ends = " → " if dense else ", "
-            place = ends.join(map(str, pair.index))
-            text.append(f"{place} " if dense else f"{nudge.parameter}[{place}] ")
-            text.append(number(pair.nudge), "bold")
+            place = (" → " if dense else ", ").join(map(str, pair.index))
+            text = Text.assemble(f"{place} " if dense else f"{nudge.parameter}[{place}] ", (number(pair.nudge), "bold"))
             if dense and self._exact:
                 text.append(f" = {number(pair.activation)} · {number(pair.desire)}", "dim")
-            text.append("   ")
-        text.rstrip()
-        return text
+            pairs.append(text)
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(Text("  nudges", "dim"), Columns(pairs, padding=(0, 3, 0, 0)))
+        return grid
 
     def _row(self, values: Sequence[float], scale: Callable[[float], float], one: Callable[[float], Text]) -> Text:
         return Text(" ").join(one(scale(value)) for value in values)
@@ -202,30 +214,31 @@ def _finite(values: Any) -> Any:
     return values
 
 
-def _strongest_maps(given: Any, wished: Any) -> list[int]:
-    """Of a picture with channels, those that wish most, in their order; else the only one."""
+def _strongest_maps(given: Any, wished: Any, count: int) -> list[int]:
+    """Of a picture with channels, so many that wish most, in their order; else the only one."""
     shape = _shape(given)
     if len(shape) < 3:
         return [0]
-    size = {i: sum(abs(v) for v in _flat(_map(wished if wished is not None else given, i))) for i in range(shape[2])}
-    return sorted(sorted(size, key=lambda i: -size[i])[:MAPS])
+    strong = given if wished is None else wished
+    size = {i: sum(abs(v) for v in _flat(_map(strong, i, ACROSS))) for i in range(shape[2])}
+    return sorted(sorted(size, key=lambda i: -size[i])[:count])
 
 
-def _map(values: Any, channel: int) -> Rows:
-    """Rows of pixels: a channel of a picture; the steps of a sequence below each other; of numbers in a row some below
-    others."""
+def _map(values: Any, channel: int, across: int) -> Rows:
+    """Rows of at most so many pixels: a channel of a picture; the steps of a sequence below each other; of numbers in a
+    row some below others."""
     shape = _shape(values)
     if len(shape) == 1:
-        return _thinned([list(values[start : start + ACROSS]) for start in range(0, len(values), ACROSS)])
+        return _thinned([list(values[start : start + across]) for start in range(0, len(values), across)], across)
     if len(shape) > 3:  # an axis in front of an embedding's, or the like: one below the other
-        return _map([row for rows in values for row in rows], channel)
+        return _map([row for rows in values for row in rows], channel, across)
     if len(shape) == 3:
-        return _thinned([[pixel[channel] for pixel in row] for row in values])
-    return _thinned([list(row) for row in values])
+        return _thinned([[pixel[channel] for pixel in row] for row in values], across)
+    return _thinned([list(row) for row in values], across)
 
 
-def _thinned(rows: Rows) -> Rows:
-    step = -(-max(len(rows), max(map(len, rows), default=1)) // ACROSS)
+def _thinned(rows: Rows, across: int) -> Rows:
+    step = -(-max(len(rows), max(map(len, rows), default=1)) // across)
     filled = [row[::step] for row in rows[::step]]
     width = max(map(len, filled), default=0)
     return [row + [0.0] * (width - len(row)) for row in filled]

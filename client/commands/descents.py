@@ -1,11 +1,14 @@
 """`nudge jobs surface` and `nudge jobs gradients`: a traced job's way down."""
 
 import click
+from rich.table import Table
 
-from client.descents import Slopes
+from client.bars import bar
 from client.display import number
 from client.hill import hill, legend
 from client.terminal import Terminal, connected
+
+HALF_A_TURN = 18  # columns
 
 
 @click.command()
@@ -19,7 +22,7 @@ def surface(terminal: Terminal, job: str) -> None:
         return
     colour = terminal.out.is_terminal and terminal.out.color_system is not None
     terminal.out.print(hill(found, colour=colour), soft_wrap=True)
-    terminal.out.print(legend(found, colour=colour), soft_wrap=True)
+    terminal.out.print(legend(found, colour=colour))
 
 
 @click.command()
@@ -37,10 +40,10 @@ def gradients(terminal: Terminal, job: str, step: int) -> None:
         f"{found.rows} rows",
         soft_wrap=True,
     )
-    rows = [(f"{layer.index} {layer.type}", *_told(layer)) for layer in found.layers]
-    terminal.table(("layer", "angle", "cosine", "|mini-batch|", "|full|"), [*rows, ("all", *_told(found))])
-
-
-def _told(slopes: Slopes) -> tuple[str, ...]:
-    angle = "" if slopes.angle is None else f"{slopes.angle:.1f}°"
-    return angle, number(slopes.cosine), number(slopes.minibatch_norm), number(slopes.full_norm)
+    heads = ("layer", "angle", "", "cosine", "|mini-batch|", "|full|")
+    grid = Table(*heads, box=None, header_style="bold", pad_edge=False)
+    for name, slopes in [*((f"{layer.index} {layer.type}", layer) for layer in found.layers), ("all", found)]:
+        angle = "" if slopes.angle is None else f"{slopes.angle:.1f}°"
+        norms = number(slopes.minibatch_norm), number(slopes.full_norm)
+        grid.add_row(name, angle, bar(slopes.angle, 180.0, HALF_A_TURN), number(slopes.cosine), *norms)
+    terminal.out.print(grid)

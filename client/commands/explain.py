@@ -31,4 +31,4 @@ def explain(terminal: Terminal, /, model: str, layers: tuple[int, ...], top: int
         terminal.document(explanation.to_json())
     else:
         colour = terminal.out.is_terminal and terminal.out.color_system is not None
-        terminal.out.print(drawing(explanation, colour=colour, to_the_end=not layers))
+        terminal.out.print(drawing(explanation, colour=colour, width=terminal.out.width, to_the_end=not layers))

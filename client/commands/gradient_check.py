@@ -1,14 +1,18 @@
 """`nudge gradient-check`: is backward right, and is homework?"""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from client.bars import error_bar, signed_bar
 from client.commands.example_options import chosen_example, example_options, of_model
-from client.gradient_check import Checked, Mark
+from client.gradient_check import GradientCheck, Mark, Off
 from client.terminal import FAILED, Terminal, connected
 
 
@@ -34,14 +38,10 @@ def gradient_check(terminal: Terminal, /, model: str, gradients: Path | None, to
     if terminal.json:
         terminal.document(found.to_json())
         return None if right else FAILED
-    terminal.table(
-        ("layer", "parameter", "", "largest error", "compared", "kinks met", "left out"),
-        (_line(parameter) for parameter in found.parameters),
-    )
+    terminal.out.print(_compared(found, terminal.out.width))
     for mark in found.marks:
         terminal.out.print()
-        for line in _told(mark):
-            terminal.out.print(line, soft_wrap=True)
+        terminal.out.print(*_told(mark), sep="\n")
     return None if right else FAILED
 
 
@@ -55,31 +55,59 @@ def _own(path: Path | None) -> list[dict[str, Any]]:
     return own if isinstance(own, list) else [own]
 
 
-def _line(found: Checked) -> tuple[object, ...]:
-    worst = "nothing compared" if found.worst is None else f"{found.worst.error or 0:.1e}"
-    return (
-        f"{found.layer} {found.type}",
-        found.parameter,
-        "right" if found.right else "WRONG",
-        worst,
-        found.compared,
-        found.smaller_steps or "",
-        found.left_out or "",
-    )
+def _compared(found: GradientCheck, width: int) -> Table:
+    """Each parameter's largest error, as a bar from 1e-16 to 1 with a stroke at the one that is still right."""
+    more = {
+        "kinks met": [parameter.smaller_steps or "" for parameter in found.parameters],
+        "left out": [parameter.left_out or "" for parameter in found.parameters],
+    }
+    kept = {head: column for head, column in more.items() if any(column)}
+    heads = ("layer", "parameter", "", "largest error", "", "compared", *kept)
+    grid = Table(*heads, box=None, header_style="bold", pad_edge=False)
+    for number, parameter in enumerate(found.parameters):
+        worst = parameter.worst
+        grid.add_row(
+            f"{parameter.layer} {parameter.type}",
+            parameter.parameter.rpartition(".")[2] if parameter.parameter.count(".") == 2 else parameter.parameter,
+            Text("right", "green") if parameter.right else Text("WRONG", "bold red"),
+            "nothing compared" if worst is None else "not a number" if worst.error is None else f"{worst.error:.1e}",
+            "" if worst is None else error_bar(worst.error, found.tolerance, 16 if width >= 100 else 8),
+            f"{parameter.compared}",
+            *(str(column[number]) for column in kept.values()),
+        )
+    return grid
 
 
-def _told(mark: Mark) -> list[Text]:
+def _told(mark: Mark) -> list[RenderableType]:
     where = f"layer {mark.layer}, {mark.parameter}: "
     if mark.right:
-        return [Text.assemble(where, ("right", "bold green"))]
+        return [Text.assemble(where, ("✓ right", "bold green"))]
     count = "rows and columns are exchanged" if mark.off is None else f"{mark.off} entries are off"
-    lines = [Text.assemble(where, (count, "bold red"))]
-    lines += [Text(f"  {slip.name}: {slip.advice}") for slip in mark.slips]
+    parts: list[RenderableType] = [Text.assemble(where, (f"✗ {count}", "bold red"))]
+    parts += [Text.assemble("  ", (slip.name, "bold"), f": {slip.advice}") for slip in mark.slips]
     if mark.factor is not None:
-        lines.append(Text(f"  All entries are off by the same factor, {mark.factor:.6g}."))
-    lines += [
-        Text(f"  {off.entry}: yours {off.yours:.6g}, right {off.right:.6g}, off by {off.difference:.3g}")
-        for off in mark.entries
-        if off.yours is not None and off.right is not None and off.difference is not None
-    ]
-    return lines
+        parts.append(Text(f"  All entries are off by the same factor, {mark.factor:.6g}."))
+    if mark.entries:
+        parts.append(_entries(mark.entries))
+    return parts
+
+
+def _entries(entries: Sequence[Off]) -> Table:
+    """Those that are off most: what was handed in beside what is right, as bars to the left and right of 0."""
+    values = [value for off in entries for value in (off.yours, off.right) if value is not None]
+    most = max(map(abs, values), default=0.0)
+    grid = Table("  entry", "yours", "", "right", "", "off by", box=None, header_style="dim", pad_edge=False)
+    for off in entries:
+        grid.add_row(
+            f"  [{', '.join(map(str, off.entry))}]".replace("[", "\\["),
+            _number(off.yours),
+            signed_bar(off.yours, most, "red"),
+            _number(off.right),
+            signed_bar(off.right, most, "green"),
+            _number(off.difference),
+        )
+    return grid
+
+
+def _number(value: float | None) -> str:
+    return "not a number" if value is None else f"{value:.4g}"

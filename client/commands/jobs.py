@@ -4,13 +4,14 @@ import json
 from datetime import UTC, datetime
 
 import click
+from rich.table import Table
 from rich.text import Text
 
 from client.commands.batch_predict import predictions
 from client.commands.checkpoints import checkpoint, checkpoints
 from client.commands.descents import gradients, surface
 from client.commands.watching import watch as watch_job
-from client.display import number, percent
+from client.display import number, percent, sentence
 from client.events import Event
 from client.jobs import Job
 from client.schemas import JobRecord
@@ -56,7 +57,14 @@ def show(terminal: Terminal, job: str) -> None:
     newest = next((kept for kept in found.checkpoints() if kept.id == record.checkpoint), None)
     terminal.facts(facts(record, newest, datetime.now(UTC)))
     terminal.out.print()
-    for event in found.story()[-LATEST:]:
+    story = found.story()[-LATEST:]
+    if terminal.out.is_terminal:
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for event in story:
+            grid.add_row(Text(_moment(event), "dim", no_wrap=True), sentence(event))
+        terminal.out.print(grid)
+        return
+    for event in story:
         terminal.out.print(_told(event), soft_wrap=True)
 
 
@@ -175,13 +183,18 @@ def events(terminal: Terminal, job: str, after: int) -> None:
         if terminal.json:
             click.echo(json.dumps({"id": event.number, "event": event.type, "data": event.data}, ensure_ascii=False))
         else:
-            terminal.out.print(Text.assemble((f"{event.number:5}  ", "dim"), _told(event)), soft_wrap=True)
+            terminal.out.print(
+                Text.assemble((f"{event.number:5}  ", "dim"), _told(event)), soft_wrap=not terminal.out.is_terminal
+            )
 
 
 def _told(event: Event) -> Text:
     """When something happened, and what."""
-    moment = f"{event.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if event.created_at else ""
-    return Text.assemble((moment, "dim"), "  ", event.message)
+    return Text.assemble((_moment(event), "dim"), "  ", event.message)
+
+
+def _moment(event: Event) -> str:
+    return f"{event.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if event.created_at else ""
 
 
 @jobs.command()

@@ -8,6 +8,7 @@ import click
 from rich.markup import escape
 
 from client.client import Client
+from client.commands.teaching import rows
 from client.display import percent
 from client.guesses import beside, guesses, is_picture
 from client.inputs import picture_file, read
@@ -58,33 +59,6 @@ def show(terminal: Terminal, model: str) -> None:
         facts = record.to_json()
         facts["aliases"] = ", ".join(record.aliases)
         terminal.facts({name: value for name, value in facts.items() if isinstance(value, str | int) and value != ""})
-
-
-@models.command()
-@click.argument("model")
-@click.option("--data", "dataset", required=True, metavar="DATASET", help="Whose rows: the id of a dataset.")
-@click.option(
-    "--order",
-    type=click.Choice(["loss", "gradient_norm"]),
-    default="loss",
-    show_default=True,
-    help="By what a row costs, or by how hard it pushes the weights.",
-)
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
-@connected
-def rows(terminal: Terminal, model: str, dataset: str, order: str, limit: int) -> None:
-    """Show the rows that teach MODEL most: the hard ones, and those whose label may be wrong."""
-    client = terminal.client()
-    found = client.models.get(model).rows(client.datasets.get(dataset).id, order, limit=limit)
-    if terminal.json:
-        terminal.document([row.to_json() for row in found])
-        return
-    shown = ((row.row, _short(row.loss), _short(row.gradient_norm), row.target, row.prediction) for row in found)
-    terminal.table(("row", "loss", "gradient norm", "target", "prediction"), shown)
-
-
-def _short(value: float | None) -> str:
-    return "not a number" if value is None else f"{value:.4g}"
 
 
 @click.command()
@@ -183,3 +157,6 @@ def _bounds(rows: str, count: int) -> range:
 def _line(prediction: Prediction) -> str:
     best, *rest = (f"{guess.label} {percent(guess.probability)}" for guess in prediction.top or (prediction,))
     return f"[bold]{escape(best)}[/]   [dim]{escape('   '.join(rest))}[/]"
+
+
+models.add_command(rows)

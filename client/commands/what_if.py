@@ -3,15 +3,16 @@
 from typing import Any
 
 import click
-from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
+from client.bars import bar
 from client.commands.example_options import chosen_example, example_options, of_model
 from client.terminal import Terminal, connected
-from client.what_if import LayerRipple, Path, WhatIf
+from client.what_if import LayerRipple, Paths, WhatIf
 
-BAR = 24  # columns
+BAR, WIDE = 24, 100  # columns of a bar, half as many where there are fewer than these in all
+UNITS = 3
 
 
 @click.command("what-if")
@@ -57,45 +58,66 @@ def what_if(
         }
     )
     terminal.out.print()
-    terminal.out.print(_ripples(found))
+    terminal.out.print(_ripples(found, terminal.out.width))
     terminal.out.print()
-    for line in _paths(found, parameter):
-        terminal.out.print(line, soft_wrap=True)
+    if found.paths is None:
+        terminal.out.print(Text(found.no_paths or ""))
+    else:
+        terminal.out.print(_count(found.paths, parameter))
+        terminal.out.print(_heaviest(found.paths))
 
 
-def _ripples(found: WhatIf) -> Table:
-    """How far the change carries: a bar for each layer, and the units that change most."""
+def _ripples(found: WhatIf, width: int) -> Table:
+    """How far the change carries: a bar for each layer, and those of its units that change most, as many as fit."""
     most = max((layer.actual_norm or 0.0 for layer in found.ripple), default=0.0)
-    grid = Table("layer", "change", "", "predicted", "kinks", "most in", box=None, header_style="bold", pad_edge=False)
-    for layer in found.ripple:
-        length = (layer.actual_norm or 0.0) / most if most else 0.0
-        grid.add_row(
-            f"{layer.index} {layer.type}",
-            _number(layer.actual_norm),
-            Bar(1.0, 0.0, length, width=BAR, color="cyan"),
-            _number(layer.first_order_norm),
-            str(layer.kinks_crossed or ""),
-            _units(layer),
-        )
+    heads = ["layer", "change", "", "first order"]
+    rows = [
+        [f"{layer.index} {layer.type}", _number(layer.actual_norm), "", _number(layer.first_order_norm)]
+        for layer in found.ripple
+    ]
+    if any(layer.kinks_crossed for layer in found.ripple):
+        heads.append("kinks")
+        rows = [[*row, str(layer.kinks_crossed or "")] for row, layer in zip(rows, found.ripple, strict=True)]
+    bars = BAR if width >= WIDE else BAR // 2
+    taken = bars + sum(max(map(len, column)) + 2 for column in zip(heads, *rows, strict=True))
+    grid = Table(*heads, "most in", box=None, header_style="bold", pad_edge=False)
+    for row, layer in zip(rows, found.ripple, strict=True):
+        grid.add_row(*row[:2], bar(layer.actual_norm, most, bars), *row[3:], _units(layer, width - taken))
     return grid
 
 
-def _units(layer: LayerRipple) -> str:
-    return "  ".join(f"{','.join(map(str, unit.unit))}: {_number(unit.actual)}" for unit in layer.units[:3])
+def _units(layer: LayerRipple, room: int) -> Text:
+    told = ""
+    for unit in layer.units[:UNITS]:
+        more = f"{told}{'  ' if told else ''}{','.join(map(str, unit.unit))}: {_number(unit.actual)}"
+        if len(more) > room:
+            break
+        told = more
+    return Text(told, no_wrap=True)
 
 
-def _paths(found: WhatIf, parameter: str) -> list[Text]:
-    if found.paths is None:
-        return [Text(found.no_paths or "")]
-    count = f"{found.paths.count:,} path{'s' if found.paths.count != 1 else ''}"
-    lines = [Text(f"{count} from this {parameter} to the cost, together {_number(found.paths.total)}; the heaviest:")]
-    return [*lines, *(_path(path) for path in found.paths.top)]
+def _count(paths: Paths, parameter: str) -> Text:
+    count = f"{paths.count:,} path{'s' if paths.count != 1 else ''}"
+    return Text.assemble(
+        f"{count} from this {parameter} to the cost, together {_number(paths.total)}; the heaviest:\n",
+        ("as the weight grows, ", "dim"),
+        ("negative ones lower the cost", "green"),
+        (" and ", "dim"),
+        ("positive ones raise it", "red"),
+    )
 
 
-def _path(path: Path) -> Text:
-    way = " ─▶ ".join(f"{layer}:{unit}" for layer, unit in path.units)
-    style = "green" if (path.contribution or 0.0) < 0 else "red"  # lowers or raises the cost as the weight grows
-    return Text.assemble((f"{_number(path.contribution):>12}", style), f"  w ─▶ {way} ─▶ C")
+def _heaviest(paths: Paths) -> Table:
+    """A bar for each path, and its way through [layer]:[unit]."""
+    most = max((abs(path.contribution or 0.0) for path in paths.top), default=0.0)
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(justify="right")
+    for path in paths.top:
+        colour = "green" if (path.contribution or 0.0) < 0 else "red"
+        way = " ─▶ ".join(f"{layer}:{unit}" for layer, unit in path.units)
+        contribution = Text(_number(path.contribution), colour)
+        grid.add_row(contribution, bar(path.contribution, most, BAR // 2, colour), f"w ─▶ {way} ─▶ C")
+    return grid
 
 
 def _number(value: float | None) -> str:

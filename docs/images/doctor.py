@@ -112,7 +112,7 @@ def drawing() -> str:
                 yield words(LEFT, y + STEP * place, text)
             y += STEP * (len(lines) + 1) + 10
         doubtful = next(finding for finding in found if finding.kind == "labels").evidence["rows"]
-        yield from picture(data.x[doubtful[0]["row"]] / 16, WIDTH - 84, y - 74, 64, signed=False)
+        yield from picture(data.x[doubtful[0]["row"]] / 255, WIDTH - 84, y - 74, 64, signed=False)
 
     parts = [words(20, 28, "The doctor", f'{BOLD} font-size="15"'), *curves(), *findings(TOP + HIGH + 70)]
     lines = sum(len(folded(finding.advice, FOLD)) + 1 for finding in found)

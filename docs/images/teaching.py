@@ -58,7 +58,7 @@ def drawing() -> str:
         yield words(left, top - 10, f"The {HARDEST} that push hardest", f'{BOLD} fill="{RED}"')
         for number, row in enumerate(rows[:HARDEST]):
             x, y = left + (SIZE + 30) * (number % ACROSS), top + (SIZE + 36) * (number // ACROSS)
-            yield from picture(images[row.row] / 16, x, y, SIZE, signed=False)
+            yield from picture(images[row.row] / 255, x, y, SIZE, signed=False)
             said, label = subject.said(row.outputs), labels[row.row]
             yield words(x, y + SIZE + 15, f"{label}, taken for {said}" if said != label else f"{label}, and right")
 

@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from client.bars import error_bar, signed_bar
 from client.curve import Axis, Series, chart
 from client.display import TrainingDisplay, line_of, number
 from client.events import Event
@@ -70,6 +71,24 @@ def test_every_line_keeps_to_its_width() -> None:
 def test_no_curve_before_there_is_one() -> None:
     assert learning_curves([Epoch(epoch=1, train_loss=1.0)], 10, 80) == []
     assert learning_curves([Epoch(epoch=n, train_loss=None) for n in (1, 2)], 10, 80) != []
+
+
+def test_epochs_are_marked_on_the_axis() -> None:
+    below = chart([Series([0.5], "red")], AXIS, 11, width=14, height=3, marks={1, 6, 11}).plain.split("\n")[3]
+    assert below == "  └▲────▲────▲"
+
+
+def test_bars_of_errors_end_before_the_stroke_where_they_are_allowed() -> None:
+    for error, shown in ((0.0, ""), (1e-9, "███████"), (1e-5, "███████████")):
+        assert error_bar(error, 1e-5, 16).plain == f"{shown:11}│     "
+    assert error_bar(1.1e-5, 1e-5, 16).plain == "███████████│█    ", "what is wrong is beyond it"
+    assert error_bar(1.0, 1e-5, 16).plain == "███████████│█████"
+    assert error_bar(None, 1e-5, 16).plain == "███████████│█████", "not a number"
+
+
+def test_bars_of_signed_numbers_stand_on_both_sides_of_0() -> None:
+    drawn = [signed_bar(value, 4.0, "red", 4).plain for value in (-4.0, -1.0, 0.0, 2.0, None)]
+    assert drawn == ["████│    ", "   █│    ", "    │    ", "    │██  ", "    │    "]
 
 
 def test_half_blocks_hold_two_pixels_each() -> None:

@@ -1,5 +1,6 @@
 """The drawing of an explanation: what stands where."""
 
+from itertools import product
 from typing import Any
 
 from rich.console import Console
@@ -29,10 +30,10 @@ def told(layers: list[dict[str, Any]], **more: Any) -> Explanation:
     )
 
 
-def lines(explanation: Explanation, *, colour: bool = False, to_the_end: bool = True) -> list[str]:
+def lines(explanation: Explanation, *, colour: bool = False, to_the_end: bool = True, width: int = 100) -> list[str]:
     with open("/dev/null", "w") as nowhere:
-        console = Console(width=100, record=True, file=nowhere, color_system="truecolor" if colour else None)
-        console.print(drawing(explanation, colour=colour, to_the_end=to_the_end))
+        console = Console(width=width, record=True, file=nowhere, color_system="truecolor" if colour else None)
+        console.print(drawing(explanation, colour=colour, width=width, to_the_end=to_the_end))
         return [line.rstrip() for line in console.export_text().split("\n")]
 
 
@@ -82,11 +83,29 @@ def test_only_the_networks_last_layer_wishes_of_the_outputs() -> None:
 def test_whatever_its_shape_a_layer_is_drawn_within_the_width() -> None:
     sequence = layer(0, "lstm", [[0.1] * 3] * 5, [[0.0] * 3] * 5)
     wide = layer(1, "dense", [0.5] * 500, [0.1] * 500)
-    long = layer(2, "conv2d", [[[1.0]] * 300] * 200, [[[1.0]] * 300] * 200)
+    long = layer(2, "conv2d", [[[1.0]] * 150] * 100, [[[1.0]] * 150] * 100)
     lookup = layer(3, "embedding", [[[1.0, 2.0]] * 2] * 2, None)
     deep = layer(4, "embedding", [[[[1.0, 2.0]] * 2] * 2] * 2, [[[[1.0, 2.0]] * 2] * 2] * 2)
+    narrow = layer(6, "dense", [0.5] * 32, [1.0] * 32)
+    maps = layer(7, "conv2d", [[[0.5] * 6] * 26] * 26, [[[0.5] * 6] * 26] * 26)
     block = layer(5, "residual", [1.0], [None], inner=[layer(0, "tanh", [1.0], [1.0])])
-    for colour in (False, True):
-        drawn = lines(told([sequence, wide, long, lookup, deep, block], outputs=[0.1], target=[0.0]), colour=colour)
-        assert all(len(line) <= 100 for line in drawn)
+    shown = told([sequence, wide, long, lookup, deep, block, narrow, maps], outputs=[0.1], target=[0.0])
+    for colour, width in product((False, True), (80, 100, 120)):
+        drawn = lines(shown, colour=colour, width=width)
+        assert all(len(line) <= width for line in drawn)
         assert "  5.0 tanh  1   largest wish 1" in drawn
+        at = drawn.index("6 dense  32   largest wish 1")
+        stacked = 1 if width >= 106 else 2
+        assert [line.split()[0] for line in drawn[at + 1 : at + 2 * stacked + 2]] == ["gives", "wishes"] * stacked + [
+            "7"
+        ]
+
+
+def test_pairs_are_never_torn() -> None:
+    pairs = [{"index": [10 + i, 0], "nudge": 0.0752, "activation": 0.989, "desire": 0.0753} for i in range(3)]
+    dense = layer(
+        0, "dense", [1.0, 2.0], [1.0, 0.5], weight_nudge={"parameter": "weights", "shape": [20, 2], "strongest": pairs}
+    )
+    for width, in_line in ((80, 2), (120, 3)):
+        drawn = [line for line in lines(told([dense]), width=width) if "→" in line]
+        assert [line.count("= +0.989 · +0.0753") for line in drawn] == [in_line, 3 - in_line][: 4 - in_line]
