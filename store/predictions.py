@@ -87,6 +87,8 @@ class Predictions:
             values: dict[str, Any] = {"runtime_s": claim.runtime_s}
             if row.cancel_requested:
                 return job_record(move(connection, "cancel", claim.job_id, values=values))
+            if row.rows_done != row.rows:
+                raise ValueError(f"the file is there, but only {row.rows_done} of {row.rows} rows are done")
             connection.execute(insert(predictions).values(job_id=row.id, tenant_id=row.tenant_id, blob=blob, size=size))
             connection.execute(delete(part).where(part.c.job_id == row.id))
             data = {"digest": blob, "bytes": size}

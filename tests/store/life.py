@@ -1,25 +1,13 @@
 """How a job must stand, told without SQL by what was asked of it; and the laws that hold whatever was asked."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from typing import Any
 
 from store.holds import Orders
 from store.lifecycle import NOTICES, OVER, TRANSITIONS, Status
 
 Place = tuple[int, int]  # whole epochs, batches of the next one
 Sign = tuple[int, int]  # attempt, heartbeat
-START: Place = (0, 0)
-STEPS = 5  # checkpoints within an epoch, at most
-
-
-@dataclass(frozen=True)
-class Body:
-    """What a client asks for: epochs, lost workers that are allowed, checkpoints that are kept."""
-
-    epochs: int
-    attempts: int
-    keep: int
 
 
 @dataclass
@@ -33,26 +21,32 @@ class Standing:
     owner: str | None = None
     cancel: bool = False
     pause: bool = False
+    events: list[str] = field(default_factory=lambda: ["queued"])
+    # Of a training.
     epoch: int = 0
     measured: dict[int, int] = field(default_factory=dict)  # epoch: the attempt that reported it first
     kept: dict[Place, str] = field(default_factory=dict)  # place: digest
     newest: Place | None = None
     best: Place | None = None
     model: str | None = None  # digest
-    events: list[str] = field(default_factory=lambda: ["queued"])
+    # Of predictions.
+    rows: int | None = None
+    done: int | None = None
+    parts: dict[int, tuple[int, str]] = field(default_factory=dict)  # first row: rows, blob
+    file: str | None = None  # blob
 
 
 class Life:
-    """The model of one job: each method is what the store promises of the call with its name."""
+    """The model of one job of either kind: each method is what the store promises of the call with its name."""
 
-    def __init__(self, number: int, job_id: str, body: Body, queued_at: float) -> None:
+    def __init__(self, number: int, job_id: str, body: Any, queued_at: float) -> None:
         self.number = number
         self.job_id = job_id
-        self.body = body
+        self.body = body  # what its client asked for; `attempts` is how many lost workers are allowed
         self.queued_at = queued_at
         self.standing = Standing()
-        self.damaged: set[Place] = set()
-        self.once_damaged: set[Place] = set()
+        self.damaged: set[Any] = set()  # where bytes lie that cannot be read
+        self.once_damaged: set[Any] = set()
         self.deleted = False
 
     def __repr__(self) -> str:
@@ -111,56 +105,18 @@ class Life:
         standing.owner = owner
         self._move("start")
 
-    def damage(self, place: Place) -> None:
-        """The bytes of a checkpoint cannot be read any more."""
+    def damage(self, place: Any) -> None:
+        """The bytes that are kept of a place cannot be read any more."""
         self.damaged.add(place)
         self.once_damaged.add(place)
-
-    def resume_from(self) -> Place:
-        """Where a worker that takes it now begins: the newest checkpoint that can be read."""
-        return max(self.standing.kept.keys() - self.damaged, default=START)
 
     def renew(self) -> None:
         """Its worker gives a sign of life."""
         self.standing.heartbeat += 1
 
-    def report(self, epochs: Sequence[int], checkpoints: Sequence[tuple[Place, str]], best: Place | None) -> None:
-        """Its worker reports finished epochs, and checkpoints as (place, digest) in the order of training."""
-        standing = self.standing
-        standing.heartbeat += 1
-        for epoch in epochs:
-            if epoch > standing.epoch:
-                standing.epoch = epoch
-                standing.measured[epoch] = standing.attempt
-                standing.events.append("epoch")
-        for place, digest in checkpoints:
-            self.damaged.discard(place)
-            if standing.kept.get(place) != digest:
-                standing.kept[place] = digest
-                standing.fruitless = 0
-                standing.events.append("checkpoint")
-            standing.newest = place
-        if checkpoints:
-            standing.best = best or standing.best
-            self._forget()
-
-    def _forget(self) -> None:
-        """Keep the newest places between epochs, two of the running epoch, and those that have a name."""
-        standing = self.standing
-        newest_first = sorted(standing.kept, reverse=True)
-        between = [place for place in newest_first if place[1] == 0][: self.body.keep]
-        within = list(takewhile(lambda place: place[1] > 0, newest_first))[:2]
-        for place in {*newest_first} - {*between, *within, standing.newest, standing.best}:
-            del standing.kept[place]
-
-    def succeed(self, from_best: bool, now: float) -> None:
+    def succeed(self, now: float) -> None:
         """Its worker came to the end; a cancel that was asked before wins."""
-        standing = self.standing
-        if not standing.cancel:
-            source = standing.best if from_best and standing.best else standing.newest
-            assert source is not None
-            standing.model = standing.kept[source]
-        self._move("cancel" if standing.cancel else "succeed", now)
+        self._move("cancel" if self.standing.cancel else "succeed", now)
 
     def end(self, name: str, now: float) -> None:
         """Its worker lets go: fail, cancel, pause or release. What was asked of it meanwhile is done."""
@@ -205,10 +161,18 @@ def check_alone(seen: Standing) -> None:
             assert event in NOTICES
             assert status == "running", f"{event} while {status}"
     assert seen.status == status, "a move without its event"
+    assert (seen.owner is not None) == (seen.status == "running")
+    assert (seen.model is not None or seen.file is not None) == (seen.status == "succeeded")
     assert seen.events.count("epoch") == seen.epoch
     assert list(seen.measured) == list(range(1, seen.epoch + 1)), "not one row for each epoch"
-    assert (seen.owner is not None) == (seen.status == "running")
-    assert (seen.model is not None) == (seen.status == "succeeded")
+    end = 0
+    for first, (rows, _) in seen.parts.items():
+        assert first == end, "a gap or an overlap between parts"
+        end += rows
+    if seen.file is not None:
+        assert (seen.model, seen.parts, seen.done) == (None, {}, seen.rows), "a file beside parts, or too early"
+    else:
+        assert end == (seen.done or 0), "the position is not the end of the parts"
 
 
 def check_step(before: Standing, after: Standing, damaged: set[Place]) -> None:
@@ -221,5 +185,9 @@ def check_step(before: Standing, after: Standing, damaged: set[Place]) -> None:
     if before.newest is not None and before.newest not in damaged:
         assert after.newest is not None
         assert after.newest >= before.newest, "the checkpoint went backward"
+    if before.done is not None and "part_damaged" not in after.events[len(before.events) :]:
+        assert after.done is not None
+        assert after.done >= before.done, "predicted rows went backward"
+        assert after.file or before.parts.items() <= after.parts.items(), "a part was rewritten"
     if before.status in OVER and after.status != before.status:
         assert (before.status, after.events[len(before.events)]) == ("failed", "retried")

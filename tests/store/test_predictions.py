@@ -23,10 +23,7 @@ THERE = {"nudge": "1", "blas": "openblas Zen"}
 
 
 def submit(store: Store, **changes: object) -> str:
-    claim = store.start(store.submit())
-    store.report(claim, 1)
-    model = store.claims.succeed(claim).model_id
-    body = {"dataset": store.dataset.id, "model": model}
+    body = {"dataset": store.dataset.id, "model": store.add_model()}
     return store.jobs.submit(TENANT, PredictionSpec.model_validate(body | changes), ESTIMATE, rows=ROWS).job.id
 
 

@@ -10,12 +10,15 @@ from sqlalchemy import Connection, delete, event, select
 from store import tables
 from store.checkpoints import NewCheckpoint
 from store.database import Database
-from store.holds import Claim
+from store.holds import Hold
+from store.parts import Part
 from tests.store.conftest import Store
-from tests.store.life import STEPS, Place, Standing
+from tests.store.life import Place, Standing
+from tests.store.training_life import STEPS
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 PLACES = [(epoch, step) for epoch in range(4) for step in range(STEPS + 2)]
+PARTS = [(first, rows) for first in range(10) for rows in range(1, 4)]
 
 
 class Broken(Exception):
@@ -35,15 +38,18 @@ class World:
             for place in PLACES
             for other in (False, True)
         }
+        self._parts = {place: Part(*place, self.store.blobs.put(f"rows {place}".encode())) for place in PARTS}
+        self.file = self.store.blobs.put(b"the file")
+        self.model = self.store.add_model()
         event.listen(database.engine, "before_cursor_execute", self._before_statement)
         event.listen(database.engine, "commit", self._before_statement)
 
     def empty(self) -> None:
-        """Forget every job and model."""
+        """Forget every job, and every model but the one that is asked for predictions."""
         self.break_at = None
         with self.store.database.transaction() as connection:
             connection.execute(delete(tables.job))
-            connection.execute(delete(tables.model))
+            connection.execute(delete(tables.model).where(tables.model.c.id != self.model))
 
     def now(self) -> datetime:
         """The wall clock."""
@@ -59,12 +65,18 @@ class World:
         blob = self._blobs[place, other]
         return NewCheckpoint(*place, blob, {}, blob, 1, best)
 
+    def part(self, first: int, rows: int) -> Part:
+        """Predictions to store; those of the same rows have the same bytes."""
+        return self._parts[first, rows]
+
     def look(self) -> dict[str, Standing]:
         """Every job, and nothing of it that contradicts itself."""
         with self.store.database.reading() as connection:
             kept = _by_job(connection, tables.checkpoint, "epoch", "step")
             events = _by_job(connection, tables.event, "number")
             metrics = _by_job(connection, tables.metric, "epoch")
+            parts = _by_job(connection, tables.part, "first_row")
+            files = {row.job_id: row.blob for row in connection.execute(select(tables.predictions))}
             models = {row.id: row.digest for row in connection.execute(select(tables.model))}
             standings = {}
             for row in connection.execute(select(tables.job)).all():
@@ -85,12 +97,16 @@ class World:
                     newest=places[row.checkpoint_id] if row.checkpoint_id else None,
                     best=places[row.best_checkpoint_id] if row.best_checkpoint_id else None,
                     model=models[row.model_id] if row.model_id else None,
+                    rows=row.rows,
+                    done=row.rows_done,
+                    parts={found.first_row: (found.rows, found.blob) for found in parts.get(row.id, [])},
+                    file=files.get(row.id),
                     events=[found.type for found in told],
                 )
                 assert len(places) == len(standings[row.id].kept), "two checkpoints of one place"
             return standings
 
-    def writers(self, claims: list[Claim]) -> list[Claim]:
+    def writers(self, claims: list[Hold]) -> list[Hold]:
         """The claims whose writes would land."""
         with self.store.database.reading() as connection:
             return [claim for claim in claims if connection.execute(select(tables.job.c.id).where(claim.fence)).first()]
