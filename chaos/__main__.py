@@ -27,6 +27,8 @@ def main() -> int:
     kinds = tuple(given.kinds.split(","))
     if unknown := set(kinds) - set(work.KINDS):
         parser.error(f"there are no kinds {sorted(unknown)}")
+    if set(kinds) & set(work.PREDICTIONS) and work.PREDICTED not in kinds:
+        parser.error(f"predictions need the kind {work.PREDICTED}, whose model is asked")
     return run(Plan(faults, given.soak, given.seed, given.database, given.workers, given.pace, kinds, given.curve))
 
 

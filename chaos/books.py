@@ -7,19 +7,26 @@ from sqlalchemy import select
 
 from store import tables
 from store.database import Database
+from store.lifecycle import Kind
 
 CLOCKS = ("seconds", "examples_per_s")
 
 
 @dataclass(frozen=True)
 class Books:
-    """The rows of a job; events by number, metrics by epoch, checkpoints and models as they are."""
+    """The rows of a job; events by number, metrics by epoch, parts by row, the rest as they are."""
 
     job: Any
     events: list[Any]
     metrics: list[Any]
     checkpoints: list[Any]
     models: list[Any]
+    parts: list[Any]
+    files: list[Any]
+
+    @property
+    def predicts(self) -> bool:
+        return bool(self.job.kind == Kind.PREDICT)
 
     @property
     def curve(self) -> list[dict[str, Any]]:
@@ -35,14 +42,14 @@ class Books:
         return "\n".join(
             f"    {row.created_at:%H:%M:%S.%f} {row.number:4} {row.type} {row.data}"
             for row in self.events
-            if row.type != "epoch"
+            if row.type not in ("epoch", "part")
         )
 
 
 def read(database: Database, job_id: str) -> Books | None:
     """The books of a job; None when there is no such row. Raises Unavailable."""
     job, event, metric = tables.job, tables.event, tables.metric
-    checkpoint, model = tables.checkpoint, tables.model
+    checkpoint, model, part, file = tables.checkpoint, tables.model, tables.part, tables.predictions
     with database.reading() as connection:
         row = connection.execute(select(job).where(job.c.id == job_id)).one_or_none()
         if row is None:
@@ -53,6 +60,8 @@ def read(database: Database, job_id: str) -> Books | None:
             list(connection.execute(select(metric).where(metric.c.job_id == job_id).order_by(metric.c.epoch))),
             list(connection.execute(select(checkpoint).where(checkpoint.c.job_id == job_id))),
             list(connection.execute(select(model).where(model.c.job_id == job_id))),
+            list(connection.execute(select(part).where(part.c.job_id == job_id).order_by(part.c.first_row))),
+            list(connection.execute(select(file).where(file.c.job_id == job_id))),
         )
 
 

@@ -1,5 +1,6 @@
 """The checker: reads the HTTP API, the database and the blobs, and says what does not hold."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -53,10 +54,12 @@ class Checker:
             *self._numbers(known, books),
             *self._never_back(known),
             *self._blobs(books),
+            *(self._file(known, books) if books.predicts else ()),
         ]
-        shown = (view["status"], view["attempt"], view["last_event"], view["progress"]["epoch"], view["model"])
-        row = books.job
-        if shown != (row.status, row.attempt, row.last_event, row.epoch, row.model_id):
+        progress, row = view["progress"], books.job
+        shown = view["status"], view["attempt"], view["last_event"], view["model"]
+        shown += progress["epoch"], progress["rows_done"]
+        if shown != (row.status, row.attempt, row.last_event, row.model_id, row.epoch, row.rows_done):
             wrong.append(("different", f"the API says {shown}, the database something else"))
         return [Finding(kind, known.id, f"{text} ({known.kind})") for kind, text in wrong]
 
@@ -73,7 +76,8 @@ class Checker:
         models = [row.id for row in books.models]
         if len(models) > 1:
             yield "doubled", f"it has the models {models}"
-        if (status == "succeeded") != bool(models) or (models and books.job.model_id != models[0]):
+        due = status == "succeeded" and not books.predicts
+        if due != bool(models) or (models and books.job.model_id != models[0]):
             yield "lost", f"it is {status}, names the model {books.job.model_id}, and there are {models}"
 
     def _events(self, books: Books) -> Iterator[tuple[Wrong, str]]:
@@ -94,6 +98,9 @@ class Checker:
         pointers = [row.data["epoch"] for row in books.events if row.type == "checkpoint"]
         if pointers != sorted(pointers):
             yield "different", f"checkpoints went backward: {pointers}"
+        done = [row.data["rows_done"] for row in books.events if row.type == "part"]
+        if done != sorted(set(done)) or done[-1:] != [books.job.rows_done][: bool(books.job.rows_done)]:
+            yield "doubled" if len(set(done)) < len(done) else "different", f"{books.job.rows_done} rows, told: {done}"
 
     def _numbers(self, known: Known, books: Books) -> Iterator[tuple[Wrong, str]]:
         reference = self.references[known.kind]
@@ -104,7 +111,7 @@ class Checker:
         elif books.curve != reference.curve[: len(epochs)]:
             at = next(ours["epoch"] for ours, calm in zip(books.curve, reference.curve, strict=False) if ours != calm)
             yield "different", f"the metrics differ from epoch {at} on"
-        if books.job.status == "succeeded":
+        if books.job.status == "succeeded" and not books.predicts:
             last = [row.digest for row in books.checkpoints if row.id == books.job.checkpoint_id]
             if last != [reference.digest] or [row.digest for row in books.models] != [reference.model]:
                 yield "different", f"its last digest is {last}, undisturbed {reference.digest}"
@@ -114,11 +121,35 @@ class Checker:
             if reference.places.setdefault((row.epoch, row.step), row.digest) != row.digest:
                 yield "different", f"another job had other bytes after epoch {row.epoch}, step {row.step}"
 
+    def _file(self, known: Known, books: Books) -> Iterator[tuple[Wrong, str]]:
+        """Predictions: parts behind each other until the file is there, which is that of the undisturbed run."""
+        job, end = books.job, 0
+        for part in books.parts:
+            if part.first_row != end:
+                yield "lost" if part.first_row > end else "doubled", f"a part begins at {part.first_row}, not {end}"
+            end = part.first_row + part.rows
+        if not books.files:
+            if job.status == "succeeded":
+                yield "lost", "it succeeded, and its file is not there"
+            if end != job.rows_done:
+                yield "lost", f"{job.rows_done} rows are done, and its parts end at {end}"
+        elif job.status != "succeeded" or books.parts or job.rows_done != job.rows:
+            text = f"{len(books.parts)} parts and {job.rows_done} of {job.rows} rows done"
+            yield "doubled", f"its file is there, and it is {job.status} with {text}"
+        elif books.files[0].blob != self.references[known.kind].digest:
+            yield "different", "its file has other bytes than the undisturbed one"
+        if not self._whole.issuperset(row.blob for row in books.files):
+            return  # nothing can be given
+        answer = self.caller.insist("GET", f"/v1/jobs/{known.id}/predictions", {200, 409})
+        given = [hashlib.sha256(answer.content).hexdigest()] if answer.status_code == 200 else []
+        if given != [row.blob.removeprefix("sha256:") for row in books.files]:
+            yield "different", f"the API gives the file {given}, the database says {[row.blob for row in books.files]}"
+
     def _never_back(self, known: Known) -> Iterator[tuple[Wrong, str]]:
         for earlier, later in zip(known.sights, known.sights[1:], strict=False):
             fell = [
                 name
-                for name in ("attempt", "epoch", "last_event", "fraction")
+                for name in ("attempt", "epoch", "last_event", "fraction", "rows_done")
                 if getattr(later, name) < getattr(earlier, name)
             ]
             if fell or (earlier.status in ("succeeded", "cancelled") and later.status != earlier.status):
@@ -128,14 +159,16 @@ class Checker:
         named = {books.job.checkpoint_id, books.job.best_checkpoint_id} - {None}
         if absent := named - {row.id for row in books.checkpoints}:
             yield "lost", f"it names checkpoints that are not there: {sorted(absent)}"
-        for row in (*books.checkpoints, *books.models):
-            if row.blob not in self._whole:
+        sizes: dict[str, int | None] = {row.blob: None for row in books.parts}
+        sizes |= {row.blob: row.size for row in (*books.checkpoints, *books.models, *books.files)}
+        for blob, size in sizes.items():
+            if blob not in self._whole:
                 try:
-                    if len(self.blobs.get(row.blob)) != row.size:
-                        yield "different", f"the bytes of {row.id} have another size"
-                    self._whole.add(row.blob)
+                    if size not in (None, len(self.blobs.get(blob))):
+                        yield "different", f"the bytes of {blob} have another size than {size}"
+                    self._whole.add(blob)
                 except BlobDamaged as error:
-                    yield "lost", f"the bytes of {row.id}: {error}"
+                    yield "lost", f"the bytes of {blob}: {error}"
 
     def _strays(self) -> Iterator[Finding]:
         for text in self.ledger.doubled:

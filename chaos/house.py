@@ -30,6 +30,7 @@ LEASE_S = 3.0
 CADENCE = {
     "NUDGE_LEASE_S": f"{LEASE_S}",
     "NUDGE_RENEW_S": "0.5",
+    "NUDGE_PART_S": "0.5",
     "NUDGE_HANG_S": "4.5",
     "NUDGE_RESCUE_S": "0.5",
     "NUDGE_OVERDUE_S": "1.5",

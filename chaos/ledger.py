@@ -18,6 +18,7 @@ class Sight:
     epoch: int
     last_event: int
     fraction: float
+    rows_done: int = 0
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Ledger:
         self.losses: list[Loss] = []
         self.answers: Counter[str] = Counter()
         self.deleted: set[str] = set()  # verified by the soak
+        self.asked: set[str] = set()  # models that jobs of predictions are sent to
 
     def accept(self, job_id: str, kind: str, key: str | None) -> None:
         """A submission was answered with 202."""
@@ -87,7 +89,12 @@ class Ledger:
             if in_order:
                 progress = view["progress"]
                 sight = Sight(
-                    view["status"], view["attempt"], progress["epoch"], view["last_event"], progress["fraction"]
+                    view["status"],
+                    view["attempt"],
+                    progress["epoch"],
+                    view["last_event"],
+                    progress["fraction"],
+                    progress["rows_done"] or 0,
                 )
                 if not known.sights or known.sights[-1] != sight:
                     known.sights.append(sight)

@@ -22,8 +22,8 @@ KEYLESS, TWICE, TOGETHER = 0.05, 0.15, 0.15
 class Load:
     """Four threads over one ledger. `submitting` and `meddling` end before the others."""
 
-    def __init__(self, house: House, ledger: Ledger, dataset: str, kinds: Sequence[str], seed: int) -> None:
-        self.house, self.ledger, self.dataset = house, ledger, dataset
+    def __init__(self, house: House, ledger: Ledger, ground: work.Ground, kinds: Sequence[str], seed: int) -> None:
+        self.house, self.ledger, self.ground = house, ledger, ground
         self.kinds, self.seed = kinds, seed
         self.disturbing = threading.Event()  # set while jobs are submitted, paused and cancelled
         self.over = threading.Event()
@@ -86,12 +86,13 @@ class Load:
 
     def _send(self, caller: Caller, kind: str, key: str | None) -> str | None:
         headers = {} if key is None else {"Idempotency-Key": key}
-        answer = caller.call("POST", "/v1/jobs", {202, 409}, json=work.spec(kind, self.dataset), headers=headers)
+        path, body = work.request(kind, self.ground)
+        answer = caller.call("POST", path, {202, 409}, json=body, headers=headers)
         if answer is None:
             return None
         if answer.status_code == 409:  # its twin is being accepted at this moment
             if "key-in-progress" not in answer.text:
-                self.ledger.error(f"POST /v1/jobs with key {key}: {answer.text[:300]}")
+                self.ledger.error(f"POST {path} with key {key}: {answer.text[:300]}")
             return None
         job_id = str(answer.json()["id"])
         self.ledger.accept(job_id, kind, key)

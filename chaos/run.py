@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from chaos import work
 from chaos.agenda import Agenda
 from chaos.caller import Caller
 from chaos.checker import Checker
@@ -16,7 +15,7 @@ from chaos.faults import Striker
 from chaos.house import House, running
 from chaos.ledger import Ledger
 from chaos.load import FEWEST, Load
-from chaos.references import train_calmly
+from chaos.references import calmly
 from chaos.report import Report
 from chaos.soak import SPARED_WORKER, Soak
 
@@ -57,14 +56,13 @@ def run(plan: Plan) -> int:
 def _run(plan: Plan, house: House, bar: Progress) -> int:
     ledger, agenda, report = Ledger(), Agenda(), Report()
     caller = Caller(house.url, house.outages, ledger)
-    dataset = str(caller.insist("POST", "/v1/datasets", {201}, json=work.rings()).json()["id"])
     task = bar.add_task("undisturbed references", total=None)
-    references = train_calmly(caller, house.database, dataset, plan.kinds, ledger)
+    ground, references = calmly(caller, house.database, plan.kinds, ledger)
     checker = Checker(house.database, house.blobs, caller, ledger, references)
     # In a soak something must live through all of it, or growth would end with each restart.
     spared = frozenset(("server", SPARED_WORKER) if plan.soak_s else ())
     striker = Striker(house, agenda, ledger, random.Random(plan.seed), spared)
-    load = Load(house, ledger, dataset, plan.kinds, plan.seed)
+    load = Load(house, ledger, ground, plan.kinds, plan.seed)
     soak = Soak(house, ledger, references, report) if plan.soak_s else None
     draw = random.Random(f"{plan.seed}-pace")
 

@@ -66,7 +66,7 @@ class Soak:
         model = self._caller.insist("GET", f"/v1/jobs/{known.id}", {200}).json()["model"]
         self.ledger.forget(known.id)
         self._caller.insist("DELETE", f"/v1/jobs/{known.id}", {204, 404})
-        if model is not None:
+        if model is not None and model not in self.ledger.asked:
             self._caller.insist("DELETE", f"/v1/models/{model}", {204, 404})
 
     def _measure(self) -> None:

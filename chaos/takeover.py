@@ -17,7 +17,7 @@ def takeovers(books: Books, losses: list[Loss]) -> list[tuple[float, float]]:
         if loss.attempt >= len(starts):
             continue
         ours, following = starts[loss.attempt - 1], starts[loss.attempt]
-        between = [row for row in books.events[ours + 1 : following] if row.type not in ("epoch", "checkpoint")]
+        between = [row for row in books.events[ours + 1 : following] if row.type not in ("epoch", "checkpoint", "part")]
         if [row.type for row in between] in ([kind] for kind in HANDED_BACK):
             back, start = between[0].created_at.timestamp(), books.events[following].created_at.timestamp()
             if back >= loss.at:

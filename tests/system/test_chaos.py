@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_a_dozen_faults(database: str) -> None:
-    arguments = ["--faults", "12", "--seed", "1", "--pace", "0.7", "--kinds", "blink,drops,steady", "--workers", "2"]
+    few = ["--kinds", "blink,drops,steady,wide,predict-csv", "--workers", "2"]
+    arguments = ["--faults", "12", "--seed", "1", "--pace", "0.7", *few]
     run = subprocess.Popen(
         [sys.executable, "-m", "chaos", "--database", database, *arguments],
         cwd=ROOT,
