@@ -30,7 +30,9 @@ class OwnGradient(Spec):
     """A gradient that somebody worked out: dC/dw of one parameter, of the mean cost of the examples."""
 
     layer: Place = Field(description="The layer in the spec, counted from 0.", examples=[2])
-    parameter: str = Field(max_length=64, description='"weight", "bias", or its name as in checkpoints.')
+    parameter: str = Field(
+        max_length=256, description='"weight", "bias", or its name; inside a residual block its name as in checkpoints.'
+    )
     values: list[Any] = Field(
         description="Numbers, nested as the parameter is: [from][to] for a dense layer's weights."
     )

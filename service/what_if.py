@@ -29,8 +29,9 @@ class WhatIfRequest(ExampleRequest):
 
     layer: Place = Field(description="The layer in the spec, counted from 0.", examples=[2])
     parameter: str = Field(
-        max_length=64,
-        description='"weight", "bias", or the name of a parameter as in checkpoints, such as "scale".',
+        max_length=256,
+        description='"weight", "bias", or the name of a parameter such as "scale"; inside a residual block its name as '
+        'in checkpoints, such as "layers.5.layers.0.weights".',
         examples=["weight"],
     )
     index: list[Place] = Field(
@@ -108,7 +109,7 @@ class WhatIfView(BaseModel):
     gradient: float | None = Field(description="dC/dw.")
     predicted: float | None = Field(description="The change of cost to first order: dC/dw times delta.")
     measured: float | None = Field(description="The change of cost when the weight is changed.")
-    ripple: list[LayerRipple] = Field(description="From the weight's layer on.")
+    ripple: list[LayerRipple] = Field(description="From the weight's layer on, or the block that it lies in.")
     paths: PathsView | None = Field(description="For one example and dense and elementwise layers.")
     no_paths: str | None = Field(description="Why there are none.")
 

@@ -82,18 +82,11 @@ class Backpropagation:
         return self._workspace.contexts(len(self.examples))
 
     def without_slopes(self, layers: frozenset[int]) -> Array:
-        """What the gradient would be if the derivatives of these elementwise layers, by their places, were taken for 1.
+        """What the gradient would be if the derivatives of these elementwise layers, by their numbers, were 1.
 
         A new vector; afterwards everything is again as it was.
         """
-        dy = self.da
-        for number in reversed(range(len(self.network.layers))):
-            if number in layers:
-                continue
-            dx = self.network.layers[number].layer.backward(dy, self.contexts[number])
-            if dx is None:
-                break
-            dy = dx
+        _backward_without(layers, self.network.layers, self.contexts, self.da)
         wrong = self.gradient.copy()
         self._workspace.backward(self.da)
         return wrong
@@ -106,6 +99,24 @@ class Backpropagation:
         """Those of the network's own layers, without the layers inside them."""
         own = {at.number for at in self.network.layers}
         return [flow for flow in self.flows() if flow.at.number in own]
+
+
+def _backward_without(
+    taken_for_1: frozenset[int], layers: Sequence[Placed], contexts: Sequence[Context], dy: Array
+) -> Array | None:
+    """Backward past some of the layers in a row; what goes around a block is added to what comes through it."""
+    for at, ctx in zip(reversed(layers), reversed(contexts), strict=True):
+        if at.number in taken_for_1:
+            continue
+        if at.inner:
+            through = _backward_without(taken_for_1, at.inner, ctx.inner, dy)
+            dx = None if through is None else dy + through
+        else:
+            dx = at.layer.backward(dy, ctx)
+        if dx is None:
+            return None
+        dy = dx
+    return dy
 
 
 def _flows(layers: Sequence[Placed], contexts: Sequence[Context], dy: Array | None) -> Iterator[Flow]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.explanations.backpropagation import Backpropagation
+from core.explanations.names import places
 from core.layers.elementwise import Elementwise
 from core.layers.layer import Array
 from core.network import Piece
@@ -34,7 +35,7 @@ FACTOR = Slip("factor 2", "This is half of it: the derivative of (a - y)^2 is 2 
 DOUBLED = Slip("doubled", "This is twice of it: look for a factor 2 that does not belong there.")
 
 
-def _no_slope(layer: int, kind: str) -> Slip:
+def _no_slope(layer: str, kind: str) -> Slip:
     return Slip(
         "activation derivative",
         f"The derivative of the {kind} of layer {layer} is missing: on the way back, multiply by it, unit by unit.",
@@ -120,12 +121,12 @@ def _factors(rows: int) -> list[tuple[list[Slip], float]]:
 
 def _candidates(found: Backpropagation, piece: Piece) -> Iterator[tuple[list[Slip], Array]]:
     """The gradient as it is, and as it comes out without the derivative of an activation, or of all of them."""
-    flows = found.outer()
-    slopes = [number for number, flow in enumerate(flows) if isinstance(flow.at.layer, Elementwise)]
+    known = {at.number: (place, at.layer) for place, at in places(found.network.layers)}
+    slopes = [number for number, (_, layer) in known.items() if isinstance(layer, Elementwise)]
     ways = [[], *([number] for number in slopes), *([slopes] if len(slopes) > 1 else [])]
     for way in ways:
         gradient = piece.of(found.gradient if not way else found.without_slopes(frozenset(way))).copy()
-        slips = [_no_slope(number, flows[number].at.layer.type) for number in way]
+        slips = [_no_slope(place, layer.type) for place, layer in (known[number] for number in way)]
         yield slips, gradient
         if gradient.ndim == 2:
             yield [TRANSPOSE, *slips], gradient.T

@@ -55,6 +55,13 @@ class Names:
         return f"the weight from {origin} to neuron {index[1]} of {owner.place}"
 
 
+def places(layers: Sequence[Placed], prefix: str = "") -> Iterator[tuple[str, Placed]]:
+    """Every layer with its place in words: "1", and "5.0" for the first one inside layer 5."""
+    for index, at in enumerate(layers):
+        yield f"{prefix}{index}", at
+        yield from places(at.inner, f"{prefix}{index}.")
+
+
 def _owners(layers: Sequence[Placed], prefix: str, before: str | None) -> Iterator[_Owner]:
     for index, at in enumerate(layers):
         number = f"{prefix}{index}"

@@ -150,6 +150,10 @@ def paths(found: Backpropagation, flows: Sequence[Flow], layer: int, piece: Piec
     if len(found.examples) > 1:
         raise NoPaths("Paths are told for one example at a time.")
     own = flows[layer]
+    if piece not in own.at.parameters:
+        raise NoPaths(
+            f"The weight lies inside layer {layer}, a {own.at.layer.type}, whose units are not told one by one."
+        )
     flat = len(own.at.output_shape) == 1
     if not (isinstance(own.at.layer, Dense | Expression) or (isinstance(own.at.layer, BatchNorm) and flat)):
         raise NoPaths(f"A weight of a {own.at.layer.type} layer reaches the cost through more than single units.")

@@ -23,6 +23,7 @@ from core.preprocessing import Preprocessing
 from core.schema import ClassTarget, DataSchema, JsonScalar, RealTarget, class_key
 from core.spec import Finding, SpecError
 
+NAMED = 10  # parameters in a message
 SHORT = {"weight": "weights", "bias": "biases"}
 _LOSS: TypeAdapter[Loss] = TypeAdapter(AnyLoss)
 
@@ -92,7 +93,9 @@ class Subject:
         return Examples(x, y, batches.mask)
 
     def piece(self, layer: int, parameter: str, at: str = "") -> Piece:
-        """A parameter of a layer of the spec, counted from 0; named as in checkpoints, or "weight" or "bias".
+        """A parameter of a layer of the spec, counted from 0: "weight", "bias", or its name as in checkpoints or short.
+
+        Those of the layers inside a residual block go by their names as in checkpoints: layers.5.layers.0.weights.
 
         Raises:
             SpecError: there is none, at /layer or /parameter behind the pointer `at`.
@@ -102,13 +105,18 @@ class Subject:
             detail = f"The network has {len(layers)} layers: the last is {len(layers) - 1}."
             raise SpecError([Finding(f"{at}/layer", detail)])
         own = {piece.name.rpartition(".")[2]: piece for piece in layers[layer].parameters}
-        name = SHORT.get(parameter, parameter)
-        if name not in own:
+        within = {piece.name: piece for inner in layers[layer].walk() for piece in inner.parameters}
+        block, _, last = parameter.rpartition(".")
+        name = ".".join(filter(None, (block, SHORT.get(last, last))))
+        found = own.get(name) or within.get(name)
+        if found is None:
             kind = layers[layer].layer.type
-            way_out = f"it has {', '.join(own)}" if own else "it has none; choose another layer"
-            detail = f"Layer {layer} is a {kind} layer without such a parameter: {way_out}."
+            known = [*own, *(name for name, piece in within.items() if piece not in own.values())]
+            some = ", ".join(known[:NAMED]) + (", ..." if len(known) > NAMED else "")
+            way_out = f"it has {some}" if known else "it has none; choose another layer"
+            detail = f"Layer {layer} is of the type {kind} and has no such parameter: {way_out}."
             raise SpecError([Finding(f"{at}/parameter", detail)])
-        return own[name]
+        return found
 
     def backpropagate(self, examples: Examples, theta: Array | None = None) -> Backpropagation:
         """Forward and backward through the whole network, with everything kept; with the weights `theta` if given."""

@@ -63,9 +63,10 @@ def slopes(flow: Flow) -> Array:
 
 
 def along_parameter(flow: Flow, piece: Piece, index: tuple[int, ...]) -> Array:
-    """dy/dp (n, *output_shape) for the entry of a parameter of the layer, e_r by e_r where y is not affine in it."""
+    """dy/dp (n, *output_shape) for the entry of a parameter of the layer or of one inside it, e_r by e_r where y is
+    not affine in it."""
     layer, context, rows, alone = flow.at.layer, flow.context, len(flow.context.x), flow.alone(1)
-    start = min(own.start for own in flow.at.parameters)
+    start = min(own.start for at in flow.at.walk() for own in at.parameters)
     entry = piece.start - start + int(np.ravel_multi_index(index, piece.variable.shape))
     masks = [None if context.mask is None else context.mask[row : row + 1] for row in range(rows)]
     made = np.empty((rows, *flow.at.output_shape))

@@ -15,7 +15,7 @@ from core.explanations.subject import Subject
 from core.explanations.tangents import AFFINE, along_input, along_parameter
 from core.layers.elementwise import Elementwise
 from core.layers.layer import Array
-from core.network import Network, Piece
+from core.network import Network, Piece, pairs
 from core.spec import Finding, SpecError
 
 
@@ -47,7 +47,7 @@ def what_if(
 ) -> WhatIf:
     """Change the entry `index` of a parameter of a layer of the spec, counted from 0, by `delta`.
 
-    The parameter is named as in checkpoints, or "weight" or "bias".
+    The parameter is named as `Subject.piece` takes it; of one inside a residual block the ripple begins behind that.
 
     Raises:
         SpecError: there is no such layer, parameter or entry (at /layer, /parameter or /index), or delta is so large
@@ -92,8 +92,8 @@ def flops(network: Network) -> int:
 def _entry(piece: Piece, layer: int, index: Sequence[int]) -> tuple[int, ...]:
     shape = piece.variable.shape
     if len(index) != len(shape) or any(not 0 <= i < size for i, size in zip(index, shape, strict=True)):
-        name = piece.name.rpartition(".")[2]
-        detail = f"{name} of layer {layer} is of shape {list(shape)}: give one number, from 0, for each axis."
+        inside = piece.name.removeprefix(f"layers.{layer}.")
+        detail = f"{inside} of layer {layer} is of shape {list(shape)}: give one number, from 0, for each axis."
         raise SpecError([Finding("/index", detail)])
     return tuple(index)
 
@@ -111,7 +111,12 @@ def _ripples(
     for number in range(layer, len(flows)):
         flow, then = flows[number], moved[number]
         change = delta * along_parameter(flow, piece, entry) if number == layer else along_input(flow, change)
-        sides = (at.layer.sides(context) for at, context, _ in (flow, then))
+        sides = (_sides(each) for each in (flow, then))
         kinks = sum(int(np.count_nonzero(one != other)) for one, other in zip(*sides, strict=True))
         ripples.append(Ripple(number, flow.at.layer.type, change, then.y - flow.y, kinks))
     return ripples
+
+
+def _sides(flow: Flow) -> list[Array]:
+    """On which side of its kinks each number of the layer lies, and of those inside it."""
+    return [side for at, context in pairs([flow.at], [flow.context]) for side in at.layer.sides(context)]

@@ -97,3 +97,19 @@ def test_rows_that_are_not_there_and_too_many_rows_are_refused(house: House, mod
     assert (many["status"], many["limit"]) == (413, "NUDGE_MAX_EXPLAIN_ROWS")
     nothing = house.http.post(f"/v1/models/mdl_{26 * '0'}/what-if", json=ASKED | INLINE)
     is_problem(nothing, 404)
+
+
+def test_a_parameter_inside_a_block_is_named_as_the_gradient_check_names_it(house: House, dataset: str) -> None:
+    block = {"type": "residual", "layers": [{"type": "dense", "units": 2}, {"type": "tanh"}]}
+    network = {"layers": [block, {"type": "dense", "units": 2}]}
+    model = house.train(house.submit(dataset, network=network))
+    checked = house.http.post(f"/v1/models/{model}/gradient-check", json=INLINE).json()["parameters"][0]
+    named = {"layer": checked["layer"], "parameter": checked["parameter"]}
+    assert named == {"layer": 0, "parameter": "layers.0.layers.0.weights"}
+    found = ask(house, model, **named, index=[1, 0], delta=1e-4, **INLINE)
+    assert found["measured"] == pytest.approx(found["predicted"], rel=1e-2)
+    assert found["paths"] is None
+    assert "inside layer 0" in found["no_paths"]
+    sent = [named | {"values": [[0.0, 0.0], [found["gradient"], 0.0]]}]
+    marked = house.http.post(f"/v1/models/{model}/gradient-check", json=INLINE | {"gradients": sent}).json()["marks"]
+    assert (marked[0]["parameter"], marked[0]["off"]) == ("layers.0.layers.0.weights", 3)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.explanations.marking import mark
-from core.layers import Conv1D, Dense, Flatten, ReLU, Sigmoid, Tanh
+from core.layers import Conv1D, Dense, Flatten, ReLU, Residual, Sigmoid, Tanh
 from core.losses import Quadratic
 from core.schema import RealTarget
 from tests.core.explanations.zoo import laid_open, some_examples
@@ -125,3 +125,22 @@ def test_the_fewest_slips_are_told(rows, name, seed):
     found = subject.backpropagate(some_examples(subject, rows=rows, seed=seed))
     marked = mark(found, piece(found, name), rows * right(found, name))
     assert len(marked.slips) == 1
+
+
+def test_gradients_inside_blocks_are_marked_with_the_derivative_that_is_missing():
+    """Worked out by hand, past the tanh inside: dC/d(block) V sigmoid', with V the block's last weights."""
+    block = Residual(layers=(Dense(units=5), Tanh(), Dense(units=4)))
+    subject = laid_open([Dense(units=4), Sigmoid(), block, Dense(units=3)], (2,), seed=2)
+    found = subject.backpropagate(some_examples(subject, rows=5))
+    behind = found.da @ found.contexts[3].parameters[0].T
+    past = behind @ found.contexts[2].inner[2].parameters[0].T
+    marked = mark(found, piece(found, "layers.2.layers.0.weights"), found.contexts[2].x.T @ past)
+    assert [each.name for each in marked.slips] == ["activation derivative"]
+    assert "tanh of layer 2.1 is missing" in marked.slips[0].advice
+    sign = mark(found, piece(found, "layers.2.layers.2.weights"), -right(found, "layers.2.layers.2.weights"))
+    assert [each.name for each in sign.slips] == ["sign"]
+    around = behind + past @ found.contexts[2].inner[0].parameters[0].T
+    slope = found.contexts[1].y * (1 - found.contexts[1].y)
+    marked = mark(found, piece(found, "layers.0.weights"), found.examples.x.T @ (around * slope))
+    assert [each.name for each in marked.slips] == ["activation derivative"]
+    assert "tanh of layer 2.1 is missing" in marked.slips[0].advice

@@ -207,3 +207,50 @@ def test_attention_ripples_too():
     subject = laid_open([SelfAttention(heads=2, positions=True), Flatten(), Dense(units=3)], (3, 4))
     found = what_if(subject, some_examples(subject, rows=1), 0, "positions", [1, 2], STEP)
     assert found.measured == pytest.approx(found.predicted, rel=1e-4)
+
+
+BLOCKS = [
+    Dense(units=4),
+    Tanh(),
+    Residual(layers=(Dense(units=3), ReLU(), Residual(layers=(BatchNorm(), Dense(units=3))), Dense(units=4))),
+    Dense(units=3),
+]
+
+
+def test_parameters_inside_blocks_go_by_the_names_that_explanations_give_them():
+    subject = laid_open(BLOCKS, (2,), seed=5)
+    examples = some_examples(subject, rows=1)
+    inside = subject.network.layers[2]
+    pieces = [piece for at in inside.walk() for piece in at.parameters]
+    assert len(pieces) == 8
+    for piece in pieces:
+        index = [length - 1 for length in piece.variable.shape]
+        found = what_if(subject, examples, 2, piece.name, index, STEP)
+        assert found.gradient == piece.of(subject.backpropagate(examples).gradient)[tuple(index)]
+        assert found.measured == pytest.approx(found.predicted, rel=1e-4, abs=1e-14)
+        assert [ripple.layer for ripple in found.ripples] == [2, 3]
+        for ripple in found.ripples:
+            np.testing.assert_allclose(ripple.first_order, ripple.actual, rtol=1e-3, atol=3e-14 + 1e-8 * STEP)
+        assert "inside layer 2" in str(found.paths)
+    short = what_if(subject, examples, 2, "layers.2.layers.0.weight", [0, 0], STEP)
+    assert short.gradient == what_if(subject, examples, 2, "layers.2.layers.0.weights", [0, 0], STEP).gradient
+    assert what_if(subject, examples, 3, "layers.3.biases", [1], STEP).paths.count == 1
+
+
+def test_kinks_inside_blocks_are_counted():
+    subject = laid_open(BLOCKS, (2,), seed=5)
+    found = what_if(subject, some_examples(subject, rows=3), 2, "layers.2.layers.0.biases", [1], -50.0)
+    assert found.ripples[0].kinks > 0
+
+
+def test_a_parameter_that_is_not_in_the_block_is_refused_with_those_that_are():
+    subject = laid_open(BLOCKS, (2,))
+    for name in ("weight", "layers.1.layers.0.weights", "layers.2.layers.1.weights"):
+        with pytest.raises(SpecError, match=r"it has layers\.2\.layers\.0\.weights, .*layers\.2\.layers\.3\.biases"):
+            subject.piece(2, name)
+    with pytest.raises(SpecError, match=r"layers\.0\.weights of layer 2 is of shape \[4, 3\]"):
+        what_if(subject, some_examples(subject), 2, "layers.2.layers.0.weights", [0], 0.1)
+    many = Residual(layers=6 * (Dense(units=2),))
+    wide = laid_open([many, Dense(units=3)], (2,))
+    with pytest.raises(SpecError, match=r"layers\.4\.biases, \.\.\.\."):
+        wide.piece(0, "bias")
