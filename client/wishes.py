@@ -181,6 +181,8 @@ def _outputs(explanation: Explanation, to_the_end: bool) -> Table:
     last = _flat(explanation.layers[-1].desire) if to_the_end and explanation.layers else []
     wishes: list[float | None] = [*last] or [None] * len(explanation.outputs)
     labels = explanation.classes or ()
+    if len(explanation.outputs) == 1 and len(labels) == 2:
+        labels = labels[1:]  # one output for two classes is that of the second
     named = labels if len(labels) == len(explanation.outputs) else range(len(explanation.outputs))
     order = sorted(range(len(explanation.outputs)), key=lambda i: -abs(wishes[i] or 0.0))[:CLASSES]
     grid = Table.grid(padding=(0, 2))

@@ -131,9 +131,11 @@ class ExplanationView(BaseModel):
     object: Literal["explanation"]
     rows: int = Field(description="Over how many rows everything is averaged.")
     cost: float | None = Field(description="The data cost, without penalties.")
-    classes: list[JsonScalar] | None
+    classes: list[JsonScalar] | None = Field(
+        description="In the order of the outputs; where there is one output for two of them, it is that of the second."
+    )
     outputs: Values = Field(description="What a prediction shows.")
-    target: Values = Field(description="What the loss compares with the last layer.")
+    target: Values = Field(description="What the loss compares the outputs with: smoothed where it smooths labels.")
     input: InputView
     layers: list[LayerView] = Field(description="In forward order.")
     sensitivity: SensitivityView

@@ -65,7 +65,7 @@ def _wish(derivative: Array | None, share: float) -> Array | None:
 class Averages:
     """C over the rows, and all that belongs to it.
 
-    outputs (width,): what a prediction shows. target (width,): what the loss compares with the last layer. inputs
+    outputs (width,): what a prediction shows. target (width,): what the loss compares them with. inputs
     (*input_shape), preprocessed. gradient (size,): dC/dtheta. layers: all, in the order of the numbers.
     """
 
@@ -93,7 +93,9 @@ class Averages:
             for known, more in zip(layers, parts, strict=False):
                 known.add(more)
             layers = layers or parts
-        return cls(n, cost, outputs, examples.y.mean(axis=0), examples.x.mean(axis=0), gradient, layers)
+        return cls(
+            n, cost, outputs, subject.loss.aims(examples.y).mean(axis=0), examples.x.mean(axis=0), gradient, layers
+        )
 
 
 def _parts(subject: Subject, examples: Examples, room_bytes: int) -> Iterator[Examples]:

@@ -29,6 +29,7 @@ from core.explanations.sensitivity import Sensitivity, sensitivity
 from core.explanations.subject import Subject
 from core.layers.dense import Dense
 from core.layers.layer import Array
+from core.losses import CrossEntropy
 from core.network import Network, Placed
 from core.schema import ClassTarget, JsonScalar
 
@@ -130,7 +131,7 @@ def explain(subject: Subject, examples: Examples, detail: Detail) -> Explanation
         ),
         layers=layers,
         sensitivity=sensitivity(subject.network, found.gradient, detail.top),
-        notes=list(_notes(subject, found.rows)),
+        notes=[*_ends(subject), *_notes(subject, found.rows)],
     )
 
 
@@ -160,6 +161,19 @@ class _Teller:
             other_nudges=other_nudges(wishes, gradient, detail.top, detail.whole),
             previous_desire=previous_desire(wishes, self._subject.theta, detail.top, preprocessing),
             inner=[self._told(place, within) for place, within in enumerate(at.inner)],
+        )
+
+
+def _ends(subject: Subject) -> Iterator[str]:
+    """How outputs and target are to be read."""
+    loss, target = subject.loss, subject.schema.target
+    if isinstance(target, ClassTarget) and subject.network.output_shape[0] == 1:
+        what = "is the probability of" if loss.logits else f"says, where it is above {loss.even:g},"
+        yield f"One output tells the two classes apart: it {what} {target.classes[1]!r}, and so the target is 0 or 1."
+    if isinstance(loss, CrossEntropy) and loss.label_smoothing:
+        yield (
+            f"The target is smoothed, as the loss's label_smoothing of {loss.label_smoothing:g} has it: each class has "
+            "its share of that, and the right one the rest."
         )
 
 

@@ -44,6 +44,10 @@ class CrossEntropy(WeightedLoss):
             d += self.label_smoothing * (y - 1 / y.shape[1])
         return self.weighted(d, y)
 
+    def aims(self, y: Array) -> Array:
+        aims: Array = (1 - self.label_smoothing) * y + self.label_smoothing / y.shape[1]
+        return aims
+
     def outputs(self, a: Array) -> Array:
         return softmax(a, np.empty_like(a))
 

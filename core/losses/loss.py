@@ -39,6 +39,10 @@ class Loss(Spec):
         """Where a lies among the kinks of the cost, if it has some: the same where the same formula holds."""
         return np.empty(0)
 
+    def aims(self, y: Array) -> Array:
+        """What it really compares the outputs with: the targets, or what it makes of them."""
+        return y
+
     def outputs(self, a: Array) -> Array:
         """What a prediction shows of the last layer's values."""
         return a

@@ -109,3 +109,9 @@ def test_pairs_are_never_torn() -> None:
     for width, in_line in ((80, 2), (120, 3)):
         drawn = [line for line in lines(told([dense]), width=width) if "→" in line]
         assert [line.count("= +0.989 · +0.0753") for line in drawn] == [in_line, 3 - in_line][: 4 - in_line]
+
+
+def test_one_output_for_two_classes_has_the_name_of_the_second() -> None:
+    drawn = lines(told([FLAT, layer(1, "dense", [0.5], [0.25])], outputs=[0.75], target=[1.0]))
+    assert any(line.split()[0] == "yes" and "0.75" in line for line in drawn if line)
+    assert not any(line.startswith("0 ") and "0.75" in line for line in drawn)

@@ -10,7 +10,7 @@ from core.explanations.backpropagation import Examples
 from core.explanations.explanation import Detail, Explanation, LayerExplanation, NotFinite, explain
 from core.gradcheck import directions
 from core.layers import Conv1D, Dense, Embedding, Expression, Flatten, ReLU, Residual, Sigmoid, Tanh
-from core.losses import BinaryCrossEntropy, CrossEntropy, Quadratic
+from core.losses import BinaryCrossEntropy, CrossEntropy, Hinge, Quadratic
 from core.preprocessing import Divide, Preprocessing, Standardize
 from core.random import Purpose, Random
 from core.schema import ClassTarget, RealTarget
@@ -336,3 +336,33 @@ def test_what_is_not_finite_is_refused():
     subject = laid_open([Dense(units=1)], (1,), loss=Quadratic(), target=RealTarget(shape=(1,)))
     with pytest.raises(NotFinite):
         explain(subject, subject.examples(np.array([[1e200]]), [0.0]), Detail())
+
+
+def test_under_label_smoothing_the_target_is_the_smoothed_one():
+    """So that a wish at the logits is target minus probability, times the weight of the class."""
+    loss = CrossEntropy(label_smoothing=0.1, class_weights=(1.0, 2.0, 5.0))
+    subject = laid_open([Dense(units=3)], (4,), loss=loss)
+    examples = some_examples(subject, rows=1)
+    found = explain(subject, examples, ALL)
+    right = int(examples.y[0].argmax())
+    same(found.target, 0.9 * np.eye(3)[right] + 0.1 / 3)
+    same(found.layers[-1].desire, (1.0, 2.0, 5.0)[right] * (found.target - found.outputs))
+    assert any("label_smoothing of 0.1" in note for note in found.notes)
+    plain = laid_open([Dense(units=3)], (4,))
+    assert not any("smooth" in note for note in explain(plain, some_examples(plain), ALL).notes)
+
+
+@pytest.mark.parametrize(
+    ("loss", "says"),
+    [
+        (BinaryCrossEntropy(), "is the probability of 'yes'"),
+        (Hinge(), "above 0, 'yes'"),
+        (Quadratic(), "above 0.5, 'yes'"),
+    ],
+)
+def test_one_output_for_two_classes_says_which_it_speaks_for(loss, says):
+    target = ClassTarget(classes=("no", "yes"))
+    subject = laid_open([Dense(units=1)], (2,), loss=loss, target=target)
+    assert says in explain(subject, some_examples(subject), ALL).notes[0]
+    two = laid_open([Dense(units=2)], (2,), loss=loss, target=target)
+    assert not any("'yes'" in note for note in explain(two, some_examples(two), ALL).notes)
