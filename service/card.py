@@ -5,13 +5,18 @@ from collections.abc import Iterable, Sequence
 from math import isfinite, log10, prod
 from typing import Any
 
-from core.checkpoint import Checkpoint
+from pydantic import TypeAdapter
+
+from core.checkpoint import CLOCKS, Checkpoint
+from core.layers.softmax import Softmax
+from core.losses import AnyLoss, Loss
 from core.network import Network, NetworkSpec
 from core.schema import ClassTarget
 from store.datasets import DatasetRecord
 from store.records import ModelRecord
 
 CURVES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+_LOSS: TypeAdapter[Loss] = TypeAdapter(AnyLoss)
 WIDTH = 60  # signs, of the picture of a curve
 STEPS = "▁▂▃▄▅▆▇█"
 PREPARED = {
@@ -30,7 +35,7 @@ def card(record: ModelRecord, checkpoint: Checkpoint, data: DatasetRecord | None
         _summary(network, checkpoint),
         "## Data",
         _table(("", ""), _data(record, checkpoint, data)),
-        *([f"Classes, in the order of the outputs:\n\n{_json(_classes(checkpoint))}"] * bool(_classes(checkpoint))),
+        *_named(network, checkpoint),
         "## Network",
         _table(("layer", "type", "gives", "parameters"), _layers(network)),
         "## Training",
@@ -44,17 +49,29 @@ def card(record: ModelRecord, checkpoint: Checkpoint, data: DatasetRecord | None
         "## Lineage",
         _table(("", ""), _lineage(record)),
         "## Limits",
-        "\n".join(f"- {limit}" for limit in _limits(record, checkpoint)),
+        "\n".join(f"- {limit}" for limit in _limits(record, network, checkpoint)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _summary(network: Network, checkpoint: Checkpoint) -> str:
     each = ", one for each class" if len(_classes(checkpoint)) == prod(network.output_shape) else ""
+    each = ", for the second of its two classes" if _speaks_for_the_second(network, checkpoint) else each
     return (
         f"A neural network of {len(network.layers)} layers with {network.size:,} parameters, trained by Nudge. "
         f"It takes {_size(network.input_shape)} numbers and gives {_size(network.output_shape)}{each}."
     )
+
+
+def _named(network: Network, checkpoint: Checkpoint) -> Iterable[str]:
+    if _classes(checkpoint):
+        one = _speaks_for_the_second(network, checkpoint)
+        head = "Classes, of which the output is for the second:" if one else "Classes, in the order of the outputs:"
+        yield f"{head}\n\n{_json(_classes(checkpoint))}"
+
+
+def _speaks_for_the_second(network: Network, checkpoint: Checkpoint) -> bool:
+    return len(_classes(checkpoint)) == 2 and prod(network.output_shape) == 1
 
 
 def _data(record: ModelRecord, checkpoint: Checkpoint, data: DatasetRecord | None) -> Iterable[tuple[str, object]]:
@@ -86,7 +103,7 @@ def _layers(network: Network) -> Iterable[tuple[object, ...]]:
 
 def _metrics(metrics: dict[str, Any]) -> Iterable[tuple[str, object]]:
     for name, value in metrics.items():
-        if value is not None and not isinstance(value, list | dict):
+        if value is not None and not isinstance(value, list | dict) and name not in CLOCKS:
             yield name, f"{value:.6g}"
 
 
@@ -100,14 +117,17 @@ def _lineage(record: ModelRecord) -> Iterable[tuple[str, object]]:
     yield "made", f"{record.created_at:%Y-%m-%d %H:%M} UTC"
 
 
-def _limits(record: ModelRecord, checkpoint: Checkpoint) -> Iterable[str]:
+def _limits(record: ModelRecord, network: Network, checkpoint: Checkpoint) -> Iterable[str]:
     if record.spec.get("validation") is None:
         yield "It was measured on the rows that it learned from alone: how it does on others is not known."
     else:
         yield "It was measured on data like those it learned from: how it does on others is not known."
     if _classes(checkpoint):
         yield "It names one of its classes for every input, also for one that belongs to none of them."
-        yield "Its probabilities were not calibrated."
+        if _LOSS.validate_python(checkpoint.spec["loss"]).logits or isinstance(network.layers[-1].layer, Softmax):
+            yield "Its probabilities were not calibrated."
+        else:
+            yield "What it gives a class is no probability: it is the network's output as it is."
     yield "Inputs must be as those of the dataset were: the same order, units and range."
     if checkpoint.schema.places("mask"):
         yield "It was trained with masks of its sequences: sequences that are padded need theirs."

@@ -57,6 +57,31 @@ def test_the_card_tells_all_there_is(house: House, model: str) -> None:
     assert "measured on the rows that it learned from alone" in card
 
 
+def test_the_card_says_what_one_output_and_outputs_that_are_no_probabilities_are(house: House) -> None:
+    names = ["a | b\n## no", "yes\n\n```"]
+    rows = {"x": [[0.0, 0.5], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], "y": [names[0], names[1]] * 2}
+    dataset = str(house.http.post("/v1/datasets", json={"name": "lines", **rows}).json()["id"])
+
+    def card(units: int, loss: str) -> str:
+        network = {"layers": [{"type": "dense", "units": units}]}
+        model = house.train(house.submit(dataset, network=network, loss={"type": loss}))
+        return house.http.get(f"/v1/models/{model}/export?format=card").text
+
+    one = card(1, "binary_cross_entropy")
+    assert "gives 1, for the second of its two classes." in one
+    assert f"Classes, of which the output is for the second:\n\n```json\n{json.dumps(names)}\n```\n" in one
+    assert "probabilities were not calibrated" in one
+    two = card(2, "hinge")
+    assert "gives 2, one for each class." in two
+    assert f"Classes, in the order of the outputs:\n\n```json\n{json.dumps(names)}\n```\n" in two
+    assert "is no probability" in two
+    assert "calibrated" not in two
+    for told in (one, two):
+        assert "examples_per_s" not in told
+        assert "| seconds |" not in told
+        assert re.findall("^## (.*)$", told, re.MULTILINE)[0] == "Data"
+
+
 def test_the_card_of_a_model_that_outlived_its_job_and_its_data(house: House) -> None:
     dataset = house.add_dataset("brief")
     block = {"type": "residual", "layers": [{"type": "dense", "units": 2}, {"type": "tanh"}]}
