@@ -12,6 +12,7 @@ from service.dependencies import JobId, ModelId, Opened, Tenant, json_body
 from service.job_submission import SUBMITTED, submitted
 from service.job_views import JobView
 from service.openapi import document_body, refuses
+from service.predictions import PROBABILITY
 from store.errors import NoPredictions, NotFound
 
 router = APIRouter(tags=["models"])
@@ -60,7 +61,7 @@ async def submit_predictions(
         200: {
             "description": "A file with a name. Its columns: `row`, the number of the row in the dataset; for classes "
             "`class` and `probability`, then `class_2`, `probability_2` and so on up to `top`; outputs where they are "
-            "asked for, and always for real targets.",
+            f"asked for, and always for real targets. `probability`: {PROBABILITY}",
             "content": {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values()},
         },
         **refuses(NotFound, NoPredictions),

@@ -18,6 +18,7 @@ from service.evaluation_request import EvaluationRequest, EvaluationTooLarge, ch
 from service.lanes import Busy
 from service.lifespan import Services
 from service.openapi import JSON_BODY, document_body, refuses
+from service.predictions import PROBABILITY
 from store.errors import NotFound
 
 router = APIRouter(tags=["models"])
@@ -45,7 +46,7 @@ class CostlyView(BaseModel):
     cost: float = Field(description="What the loss says of this row alone.")
     target: Any = Field(description="As it was uploaded.")
     prediction: Any = Field(description="The class, or the number or numbers, that the model gives.")
-    probability: float | None = Field(description="Of the class that it gives; null for real targets.")
+    probability: float | None = Field(description=f"{PROBABILITY} Null for real targets.")
 
     @classmethod
     def of(cls, costly: Costly) -> Self:

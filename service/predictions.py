@@ -31,6 +31,10 @@ QUICK_BODY = (
     1024 * 1024
 )  # bytes of JSON that are parsed in the event loop, in about three milliseconds, if all is plain
 SLOW_BODY = 64 * 1024  # the same when it is not
+PROBABILITY = (
+    "What the model gives the class: a probability after `cross_entropy` and `binary_cross_entropy`, or where the "
+    "network ends with softmax; else the output as it is, of any size and sign, and not normalised."
+)
 FEW = 256  # rows whose answer is written in the event loop
 
 
@@ -47,14 +51,14 @@ router = APIRouter(tags=["models"], route_class=PlainRoute)
 
 
 class ClassChance(BaseModel):
-    """One class and how probable the model takes it to be."""
+    """One class and what the model gives it."""
 
     class_: JsonScalar = Field(alias="class")
-    probability: float
+    probability: float = Field(description=PROBABILITY)
 
 
 class PredictionView(ClassChance):
-    """The most probable class of one row, and the best few."""
+    """The likeliest class of one row, and the best few: those whose outputs are largest."""
 
     top: list[ClassChance]
 

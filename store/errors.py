@@ -71,8 +71,9 @@ class NoReceipt(StoreError):
     def __str__(self) -> str:
         return (
             f"Job {self.job_id} makes predictions, and receipts are for trainings. The digest of its file is in the "
-            "event `succeeded` and the ETag of GET /v1/jobs/{job_id}/predictions; its spec, sent again, makes the same "
-            "bytes, and the job that trained its model has a receipt."
+            "event `succeeded` and the ETag of GET /v1/jobs/{job_id}/predictions; its spec without `model` and "
+            "`spec_version`, sent again to the same model, makes the same bytes, and the job that trained its "
+            "model has a receipt."
         )
 
 

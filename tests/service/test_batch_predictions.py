@@ -97,6 +97,17 @@ def test_a_job_of_predictions_from_the_request_to_the_file(house: House, dataset
     assert events[-1]["data"]["digest"] == answer.headers["etag"].strip('"')
 
 
+def test_the_spec_of_a_job_makes_the_same_file_again(house: House, dataset: str, model: str) -> None:
+    job = submit(house, model, dataset, name="again", top=2, rows=[2, 9])
+    same = {field: value for field, value in job["spec"].items() if field not in ("model", "spec_version")}
+    content = predict(house, job["id"])
+    told = house.http.get(f"/v1/jobs/{job['id']}/receipt").json()["detail"]
+    assert "its spec without `model` and `spec_version`, sent again" in told
+    again = ask(house, model, **same)
+    assert again.status_code == 202, again.text
+    assert predict(house, again.json()["id"]) == content
+
+
 @pytest.mark.parametrize("form", ["npz", "parquet"])
 def test_other_files(house: House, dataset: str, model: str, form: str) -> None:
     job = submit(house, model, dataset, format=form, outputs=True, rows=[2, 7])
