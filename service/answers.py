@@ -8,6 +8,7 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from store.errors import BadCursor
 from store.pages import Page
 
 T = TypeVar("T", bound=BaseModel)
@@ -33,6 +34,13 @@ def listing(page: Page[Record], view: Callable[[Record], BaseModel]) -> Response
     """A page of the store's records, each as its view."""
     views = [view(record) for record in page.items]
     return answer(Listing(data=views, has_more=page.next_cursor is not None, next_cursor=page.next_cursor))
+
+
+def place_of(cursor: str | None) -> int:
+    """Where a page begins in a list whose cursors are places in it; raises BadCursor."""
+    if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
+        raise BadCursor
+    return int(cursor or 0)
 
 
 def conditional(request: Request, view: BaseModel, etag: str | None = None) -> Response:

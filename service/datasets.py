@@ -18,7 +18,7 @@ from core.readers.options import Format
 from core.schema import ClassTarget, DataSchema, RealTarget
 from core.spec import Finding, Spec, SpecError, findings
 from service import strict_json, uploads
-from service.answers import JSON, Listing, answer, conditional, listing
+from service.answers import JSON, Listing, answer, conditional, listing, place_of
 from service.bodies import WrongContentType, content_type, read_json
 from service.dependencies import Cursor, DatasetId, Limit, NameFilter, Opened, Tenant
 from service.lanes import Busy
@@ -233,17 +233,20 @@ async def get_dataset(request: Request, services: Opened, tenant: Tenant, datase
     "/v1/datasets/{dataset_id}/rows",
     summary="Look at rows",
     response_model=Listing[Row],
-    responses=refuses(NotFound),
+    responses=refuses(NotFound, BadCursor),
 )
 async def get_rows(
     services: Opened,
     tenant: Tenant,
     dataset_id: DatasetId,
     offset: Annotated[int, Query(ge=0, lt=2**63, description="The first row.")] = 0,
+    cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Response:
-    """Rows as they are stored, targets as they were uploaded. Fewer than `limit` where the rows are very wide."""
-    return Response(await services.call(_rows, services, tenant, dataset_id, offset, limit), media_type=JSON)
+    """Rows as they are stored, targets as they were uploaded. Fewer than `limit` where the rows are very wide. A
+    `cursor` goes on where the page before ended, whatever `offset` says."""
+    first = offset if cursor is None else place_of(cursor)
+    return Response(await services.call(_rows, services, tenant, dataset_id, first, limit), media_type=JSON)
 
 
 def _rows(services: Services, tenant: str, dataset_id: str, offset: int, limit: int) -> bytes:
@@ -254,7 +257,8 @@ def _rows(services: Services, tenant: str, dataset_id: str, offset: int, limit: 
     stop = min(schema.rows, offset + max(1, min(limit, MAX_VALUES // width)))
     rows = [{"row": row, "x": np.ascontiguousarray(data.x[row]), "y": _target(data.y[row], schema)}
             for row in range(min(offset, stop), stop)]  # fmt: skip
-    listing = {"object": "list", "data": rows, "has_more": stop < schema.rows, "next_cursor": None}
+    cursor = str(stop) if stop < schema.rows else None
+    listing = {"object": "list", "data": rows, "has_more": cursor is not None, "next_cursor": cursor}
     return orjson.dumps(listing, option=orjson.OPT_SERIALIZE_NUMPY)
 
 

@@ -12,13 +12,13 @@ from core.explanations.subject import Subject
 from core.masks import check_mask_values
 from core.schema import ClassTarget, JsonScalar
 from core.spec import SpecError
-from service.answers import answer
-from service.dependencies import Limit, ModelId, Opened, Tenant, checked_id
+from service.answers import answer, place_of
+from service.dependencies import Cursor, Limit, ModelId, Opened, Tenant, checked_id
 from service.lifespan import Services
 from service.limits import TooMuchWork, check_work
 from service.openapi import refuses
 from service.parameters import BadParameter
-from store.errors import NotFound
+from store.errors import BadCursor, NotFound
 
 router = APIRouter(tags=["models"])
 
@@ -39,14 +39,14 @@ class TeachingRows(BaseModel):
     object: Literal["list"] = "list"
     data: list[TeachingRow]
     has_more: bool = False
-    next_cursor: None = None
+    next_cursor: str | None = Field(None, description="Given as `cursor`, the next ones follow.")
 
 
 @router.get(
     "/v1/models/{model_id}/rows",
     summary="Which rows teach most",
     response_model=TeachingRows,
-    responses=refuses(NotFound, TooMuchWork),
+    responses=refuses(NotFound, TooMuchWork, BadCursor),
 )
 async def teaching_rows(
     services: Opened,
@@ -56,13 +56,16 @@ async def teaching_rows(
     order: Annotated[teaching.Order, Query(description="What makes a row come first.")] = "loss",
     offset: Annotated[int, Query(ge=0, lt=2**63, description="The first row that is looked at.")] = 0,
     count: Annotated[int | None, Query(ge=1, lt=2**63, description="How many are looked at; all if left out.")] = None,
+    cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Response:
     """Each row's own cost and the length of its own gradient, exactly: in float64 and evaluation mode, of the data cost
     alone, with the weight of its class. Rows that are hard, or labelled wrong, come first."""
     subject = await services.subjects.get(tenant, model_id)
     dataset_id = checked_id("dataset", dataset)
-    return answer(await services.compute(_rows, services, tenant, subject, dataset_id, order, offset, count, limit))
+    first = place_of(cursor)
+    told = slice(first, first + limit)
+    return answer(await services.compute(_rows, services, tenant, subject, dataset_id, order, offset, count, told))
 
 
 def _rows(
@@ -73,7 +76,7 @@ def _rows(
     order: teaching.Order,
     offset: int,
     count: int | None,
-    limit: int,
+    told: slice,
 ) -> TeachingRows:
     data = services.datasets.open(services.datasets.get(tenant, dataset_id))
     stop = len(data) if count is None else min(len(data), offset + count)
@@ -81,12 +84,12 @@ def _rows(
     check_work(services.settings, teaching.flops(subject, len(rows)))
     try:
         check_mask_values(subject.network, data, "/dataset")
-        found = teaching.lessons(subject, data, rows, order, limit)
+        found = teaching.lessons(subject, data, rows, order, told.stop)[told]
     except SpecError as error:
         raise BadParameter("dataset", error.errors[0].detail) from None
     target = data.schema.target
 
-    def told(lesson: teaching.Lesson) -> TeachingRow:
+    def view(lesson: teaching.Lesson) -> TeachingRow:
         right = data.y[lesson.row]
         return TeachingRow(
             row=lesson.row,
@@ -96,4 +99,7 @@ def _rows(
             prediction=subject.said(lesson.outputs),
         )
 
-    return TeachingRows(data=[told(lesson) for lesson in found], has_more=len(found) < len(rows))
+    more = told.stop < len(rows)
+    return TeachingRows(
+        data=[view(lesson) for lesson in found], has_more=more, next_cursor=str(told.stop) if more else None
+    )

@@ -92,6 +92,17 @@ def test_rows_beyond_the_end_are_none(house: House, dataset: str) -> None:
     assert page == {"object": "list", "data": [], "has_more": False, "next_cursor": None}
 
 
+def test_rows_go_on_where_the_page_before_ended(house: House, dataset: str) -> None:
+    address = f"/v1/datasets/{dataset}/rows"
+    pages = [house.http.get(address, params={"offset": 1, "limit": 5}).json()]
+    while pages[-1]["has_more"]:
+        pages.append(house.http.get(address, params={"limit": 5, "cursor": pages[-1]["next_cursor"]}).json())
+    assert [[row["row"] for row in page["data"]] for page in pages] == [[1, 2, 3, 4, 5], [6, 7, 8, 9, 10], [11]]
+    assert pages[-1]["next_cursor"] is None
+    for cursor in ("x", "-1", "1.5", "٣", "9" * 19):
+        is_problem(house.http.get(address, params={"cursor": cursor}), 422, "invalid-cursor")
+
+
 def test_delete_unless_a_job_needs_it(house: House) -> None:
     free, used = house.add_dataset("free"), house.add_dataset("used")
     house.submit(used)

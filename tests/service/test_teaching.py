@@ -41,6 +41,19 @@ def test_some_of_the_rows_only(house: House, dataset: str, model: str) -> None:
     assert house.http.get(f"/v1/models/{model}/rows", params=asked | {"offset": 99}).json()["data"] == []
 
 
+def test_a_page_goes_on_where_the_one_before_ended(house: House, dataset: str, model: str) -> None:
+    asked = {"dataset": dataset, "order": "gradient_norm", "offset": 1}
+    address = f"/v1/models/{model}/rows"
+    whole = house.http.get(address, params=asked).json()["data"]
+    pages = [house.http.get(address, params=asked | {"limit": 4}).json()]
+    while pages[-1]["has_more"]:
+        pages.append(house.http.get(address, params=asked | {"limit": 4, "cursor": pages[-1]["next_cursor"]}).json())
+    assert [len(page["data"]) for page in pages] == [4, 4, 3]
+    assert [row for page in pages for row in page["data"]] == whole
+    assert pages[-1]["next_cursor"] is None
+    is_problem(house.http.get(address, params=asked | {"cursor": "-1"}), 422, "invalid-cursor")
+
+
 def test_what_cannot_be_looked_at_is_refused(house: House, dataset: str, model: str) -> None:
     def ask(model: str = model, **asked: str) -> dict[str, object]:
         answer = house.http.get(f"/v1/models/{model}/rows", params=asked)
