@@ -44,6 +44,8 @@ PATTERNS = {
     "dataset": "This must be the id of a dataset, such as ds_01kb8r2v5k1e2w9d4c7h3q6zax: letters, digits, . _ - and @.",
     "from_checkpoint": "This must be the id of a checkpoint: ckpt_ and then letters and digits.",
     "from_weights": "This must be the id of uploaded weights: wts_ and then letters and digits.",
+    "alias": "Use letters, digits and . _ - alone, a letter or digit first, at most 64 of them; no plain number, which "
+    "means a version.",
     "delimiter": 'Give one character that is no letter, digit, quote or sign, such as "," or ";".',
 }
 A_NAME = "Use letters, digits and . _ - alone, a letter or digit first, at most 64 of them, with no spaces."

@@ -111,6 +111,15 @@ def test_an_alias_moves_only_for_who_knows_where_it_points(house: House, make: M
     is_problem(house.http.delete(f"/v1/models/{here}", headers={"If-Match": "*"}), 404, "not-found")
 
 
+def test_a_plain_number_is_no_alias_and_the_refusal_says_so(house: House, make: Make) -> None:
+    make("numbered")
+    for word in ("5", "05", "_5", "a b"):
+        problem = is_problem(point(house, f"numbered/aliases/{word}", 1), 422, "invalid-parameter")
+        assert problem["errors"][0]["pointer"] == "/path/alias"
+        assert "no plain number, which means a version" in problem["errors"][0]["detail"]
+    assert point(house, "numbered/aliases/5th", 1).status_code == 200
+
+
 def test_of_many_who_saw_the_same_alias_one_moves_it(house: House, make: Make) -> None:
     for _ in range(8):
         make("raced")
