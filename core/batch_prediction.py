@@ -23,10 +23,14 @@ PASSING = 32 * 2**20  # a piece and a block of the file on their way, and what P
 
 
 class RowRefused(Exception):
-    """A row of the dataset that the model cannot predict; `row` is its number there."""
+    """A row of the dataset that the model cannot predict, among the `rows` that were asked for; `row` is its number
+    there."""
 
-    def __init__(self, row: int, detail: str) -> None:
-        super().__init__(f"Row {row} of the dataset: {detail} Leave it out with `rows`.")
+    def __init__(self, row: int, detail: str, rows: range) -> None:
+        parts = (("before", rows.start, row), ("behind", row + 1, rows.stop))
+        left = [f"those {side} it with `rows` [{first}, {end - first}]" for side, first, end in parts if end > first]
+        way_out = f" Ask for {' and '.join(left)}." if left else ""
+        super().__init__(f"Row {row} of the dataset: {detail}{way_out}")
         self.row = row
 
 
@@ -88,9 +92,9 @@ class BatchPrediction:
             outputs = self.predictor.predict(inputs, mask)
         except SpecError as error:
             at, detail = error.errors[0]
-            raise RowRefused(rows.start + int(at.rpartition("/")[2]), detail) from error
+            raise RowRefused(rows.start + int(at.rpartition("/")[2]), detail, self.rows) from error
         finite = np.isfinite(outputs).all(axis=1)
         if not finite.all():
             detail = "its numbers are so large that the network's outputs are no longer finite."
-            raise RowRefused(rows.start + int(np.argmin(finite)), detail)
+            raise RowRefused(rows.start + int(np.argmin(finite)), detail, self.rows)
         return self.file.piece(rows, outputs)

@@ -107,7 +107,7 @@ async def job_gradients(
 def _descent(services: Services, tenant: str, job_id: str) -> Descent:
     record, blob = services.jobs.descent(tenant, job_id)
     if blob is None:
-        raise NoDescent(record.status, _traced(record))
+        raise NoDescent(record.status, _traced(record), record.kind)
     return Descent.model_validate_json(services.blobs.get(blob))
 
 

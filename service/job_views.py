@@ -18,7 +18,7 @@ class ProgressView(BaseModel):
     epochs: int = Field(description="0 for predictions.")
     rows_done: int | None = Field(description="Rows whose predictions are stored; null for a training.")
     rows: int | None = Field(description="Rows to predict; null for a training.")
-    fraction: float = Field(description="Of the whole job, 0 to 1.")
+    fraction: float = Field(description="Of the whole job, 0 to 1; of predictions `rows_done` of `rows`.")
     examples_per_s: float | None
     eta_s: float | None
 
@@ -87,7 +87,7 @@ class JobView(BaseModel):
                 epochs=record.epochs,
                 rows_done=record.rows_done,
                 rows=record.rows,
-                fraction=record.fraction,
+                fraction=record.fraction if record.rows is None else (record.rows_done or 0) / record.rows,
                 examples_per_s=record.examples_per_s,
                 eta_s=record.eta_s,
             ),

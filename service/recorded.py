@@ -11,8 +11,11 @@ class NoDescent(Exception):
 
     status: str
     traced: bool
+    kind: str
 
     def __str__(self) -> str:
+        if self.kind != "train":
+            return "This job makes predictions: only a training goes down a path, and only a traced one records it."
         if not self.traced:
             return 'This job recorded no path: submit one with "trace": {"surface": true}.'
         if self.status in OVER:

@@ -18,10 +18,12 @@ class NotFound(StoreError):
         return f"There is no {self.kind} {self.id!r}."
 
 
-_ANEW = "begin a new job with its last checkpoint (from_checkpoint)"
+_ANEW = {
+    "train": "begin a new job with its last checkpoint (from_checkpoint)",
+    "predict": "ask for the predictions anew",
+}
 WAYS_OUT = {
     **{("be deleted", status): "cancel it first" for status in ("queued", "running", "paused")},
-    **{(move, status): _ANEW for move in ("resume", "retry") for status in ("cancelled", "succeeded")},
     ("retry", "paused"): "resume it instead",
     ("resume", "failed"): "retry it instead",
     ("resume", "running"): "it goes on already, and no pause of it is pending",
@@ -34,9 +36,12 @@ class IllegalMove(StoreError):
 
     move: str
     status: str
+    kind: str
 
     def __str__(self) -> str:
         way_out = WAYS_OUT.get((self.move, self.status))
+        if self.move in ("resume", "retry") and self.status in ("cancelled", "succeeded"):
+            way_out = _ANEW[self.kind]
         return f"A job that is {self.status} cannot {self.move}{f'; {way_out}' if way_out else ''}."
 
 
@@ -47,6 +52,7 @@ class NoPredictions(StoreError):
     job_id: str
     kind: str
     status: str
+    reason: str | None = None  # that of a failure
 
     def __str__(self) -> str:
         if self.kind != "predict":
@@ -55,6 +61,8 @@ class NoPredictions(StoreError):
                 "POST /v1/models/{model_id}/batch-predictions."
             )
         way_out = {"failed": "retry it", "cancelled": "ask for them anew", "paused": "resume it"}
+        if (self.reason or "").startswith("bad_row"):
+            way_out["failed"] = "a retry would meet the same row, so ask for others anew, as its status_reason says"
         return (
             f"Job {self.job_id} is {self.status}, so its predictions are not there; "
             f"{way_out.get(self.status, 'wait until it has succeeded')}."

@@ -133,9 +133,9 @@ class Jobs:
         with self.database.transaction(f"{name}_request") as connection:
             row = self._row(connection, tenant, job_id, lock=True)
             if row.status not in TRANSITIONS[name].sources:
-                raise IllegalMove(name, row.status)
+                raise IllegalMove(name, row.status, row.kind)
             if name == "pause" and row.cancel_requested:
-                raise IllegalMove(name, "being cancelled")
+                raise IllegalMove(name, "being cancelled", row.kind)
             return job_record(stop(connection, row, name))
 
     def resume(self, tenant: str, job_id: str) -> JobRecord:
@@ -152,13 +152,13 @@ class Jobs:
         with self.database.transaction(name) as connection:
             row = self._row(connection, tenant, job_id, lock=True)
             if name == "resume" and row.cancel_requested:
-                raise IllegalMove(name, "being cancelled")
+                raise IllegalMove(name, "being cancelled", row.kind)
             changed = take_back(connection, row) if name == "resume" else None
             if changed is None:
                 data = {"reason": row.status_reason} if name == "retry" else None
                 changed = move(connection, name, job_id, values=values, data=data)
             if changed is None:
-                raise IllegalMove(name, row.status)
+                raise IllegalMove(name, row.status, row.kind)
             return _placed(connection, changed)
 
     def delete(self, tenant: str, job_id: str) -> None:
@@ -166,7 +166,7 @@ class Jobs:
         with self.database.transaction("delete") as connection:
             row = self._row(connection, tenant, job_id, lock=True)
             if row.status not in OVER:
-                raise IllegalMove("be deleted", row.status)
+                raise IllegalMove("be deleted", row.status, row.kind)
             connection.execute(delete(job).where(job.c.id == job_id))
 
     def metrics(self, tenant: str, job_id: str) -> list[dict[str, Any]]:

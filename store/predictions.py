@@ -96,12 +96,13 @@ class Predictions:
 
     def get(self, tenant: str, job_id: str) -> PredictionsRecord:
         """The file of a job; raises NotFound, and NoPredictions where the job has none (yet)."""
-        query = select(job.c.kind, job.c.status, job.c.name, job.c.spec, predictions.c.blob, predictions.c.size)
+        wanted = (job.c.kind, job.c.status, job.c.status_reason, job.c.name, job.c.spec)
+        query = select(*wanted, predictions.c.blob, predictions.c.size)
         query = query.join_from(job, predictions, isouter=True).where(job.c.tenant_id == tenant, job.c.id == job_id)
         with self.database.reading() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise NotFound("job", job_id)
         if row.blob is None:
-            raise NoPredictions(job_id, row.kind, row.status)
+            raise NoPredictions(job_id, row.kind, row.status, row.status_reason)
         return PredictionsRecord(row.name, row.spec["format"], row.blob, row.size)

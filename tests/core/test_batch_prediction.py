@@ -152,8 +152,13 @@ def test_rows_that_cannot_be_predicted_are_named() -> None:
     weight = next(tensor for tensor in of.tensors.values() if tensor.shape == (3, 1))
     weight[...] = 2
     data.x[333] = 3e38
-    with pytest.raises(RowRefused, match="Row 333 of the dataset: its numbers are so large"):
+    with pytest.raises(RowRefused, match="Row 333 of the dataset: its numbers are so large") as large:
         list(BatchPrediction(asked(rows=[100, 400]), of, data).pieces(0))
+    assert "before it with `rows` [100, 233] and those behind it with `rows` [334, 166]." in str(large.value)
+    with pytest.raises(RowRefused, match=r"Ask for those behind it with `rows` \[334, 1\]\.$"):
+        list(BatchPrediction(asked(rows=[333, 2]), of, data).pieces(0))
+    with pytest.raises(RowRefused, match=r"no longer finite\.$"):
+        list(BatchPrediction(asked(rows=[333, 1]), of, data).pieces(0))
     words = dataset(ClassTarget(classes=(0, 1)))
     words.x[...] = np.arange(ROWS)[:, None] % 4
     layers = [{"type": "embedding", "size": 4, "dimension": 2}, {"type": "flatten"}, {"type": "dense", "units": 2}]

@@ -121,6 +121,21 @@ def test_other_files(house: House, dataset: str, model: str, form: str) -> None:
             assert archive["outputs"].shape == (7, 2)
 
 
+def test_progress_is_that_of_the_rows_that_are_stored(house: House, dataset: str, model: str) -> None:
+    """A sign of life tells of rows whose part is not stored yet, and a part that is damaged is predicted again."""
+    job = submit(house, model, dataset)["id"]
+    claim, predictions = house.claims.claim(job, "a test"), Predictions(house.database)
+    assert claim is not None
+    part = Part(0, 4, house.blobs.put(b"four rows"))
+    predictions.keep(claim, part, Progress(4 / 12, 10.0, 0.0))
+    house.claims.renew(claim, Progress(9 / 12, 10.0, 0.0))
+    house.claims.end(claim, "cancel")
+    progress = house.http.get(f"/v1/jobs/{job}").json()["progress"]
+    assert (progress["rows_done"], progress["rows"], progress["fraction"]) == (4, 12, pytest.approx(1 / 3))
+    problem = is_problem(house.http.get(f"/v1/jobs/{job}/surface"), 409, "no-descent")
+    assert "makes predictions" in problem["detail"]
+
+
 def test_the_same_key_gives_the_same_job(house: House, dataset: str, trained: str) -> None:
     checkpoint = house.http.get(f"/v1/jobs/{trained}").json()["checkpoint"]
     model = house.http.post("/v1/models", json={"checkpoint": checkpoint, "name": "keyed"}).json()["id"]

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from core.prediction_spec import PredictionSpec
 from store import tables
-from store.errors import InUse, NoPredictions, NoReceipt, NotFound, StaleAttempt
+from store.errors import IllegalMove, InUse, NoPredictions, NoReceipt, NotFound, StaleAttempt
 from store.holds import PredictionClaim
 from store.parts import Part
 from store.predictions import Predictions
@@ -117,6 +117,22 @@ def test_a_cancel_that_was_asked_before_wins(store: Store) -> None:
     assert Predictions(store.database).deliver(claim, store.blobs.put(b"late"), 4).status == "cancelled"
     with pytest.raises(NoPredictions, match="is cancelled"):
         Predictions(store.database).get(TENANT, job_id)
+
+
+def test_words_are_those_of_predictions(store: Store) -> None:
+    job_id, found = submit(store), Predictions(store.database)
+    store.claims.end(start(store, job_id), "fail", reason="bad_row: Row 3 of the dataset: no.")
+    with pytest.raises(NoPredictions, match="a retry would meet the same row, so ask for others anew"):
+        found.get(TENANT, job_id)
+    store.jobs.retry(TENANT, job_id)
+    store.claims.end(start(store, job_id), "fail", reason="diverged: no.")
+    with pytest.raises(NoPredictions, match="not there; retry it"):
+        found.get(TENANT, job_id)
+    stopped = submit(store)
+    store.jobs.cancel(TENANT, stopped)
+    for move in (store.jobs.resume, store.jobs.retry):
+        with pytest.raises(IllegalMove, match=r"cancelled cannot re[a-z]+; ask for the predictions anew"):
+            move(TENANT, stopped)
 
 
 def test_the_job_keeps_what_it_needs(store: Store) -> None:
