@@ -18,7 +18,7 @@ class Checked(Record):
     layer: int
     type: str
     parameter: str
-    right: bool
+    right: bool | None
     compared: int
     size: int
     worst: Compared | None
@@ -58,7 +58,7 @@ class GradientCheck(Record):
     """Whether backward is right, and the marks."""
 
     cost: float | None
-    right: bool
+    right: bool | None
     tolerance: float
     floor: float
     parameters: tuple[Checked, ...]

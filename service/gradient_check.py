@@ -69,7 +69,9 @@ class CheckedView(BaseModel):
     layer: int = Field(description="The layer in the spec, counted from 0; it may hold the one that is checked.")
     type: str
     parameter: str = Field(description="Its name, as in checkpoints.")
-    right: bool = Field(description="Whether every error is within the tolerance.")
+    right: bool | None = Field(
+        description="Whether every error is within the tolerance; null where a kink was met everywhere."
+    )
     compared: int = Field(description="Derivatives that were compared: random directions, then single entries.")
     size: int = Field(description="How many entries the parameter has.")
     worst: ComparedView | None = Field(description="The largest error; null where a kink was met everywhere.")
@@ -125,7 +127,10 @@ class GradientCheckView(BaseModel):
 
     object: Literal["gradient_check"] = "gradient_check"
     cost: float | None = Field(description="The mean over the examples, without penalties.")
-    right: bool = Field(description="Whether backward agrees with the differences everywhere.")
+    right: bool | None = Field(
+        description="Whether backward agrees with the differences wherever they could be told; null where they nowhere "
+        "could."
+    )
     tolerance: float = TOLERANCE
     floor: float = Field(description="Derivatives below it are compared absolutely: there rounding rules.")
     steps: tuple[float, ...] = Field(STEPS, description="Of the differences; a later one is taken where a kink is met.")
@@ -189,11 +194,16 @@ def _compute(
     ]
     return GradientCheckView(
         cost=found.cost,
-        right=all(parameter.right for parameter in checked),
+        right=_right([parameter.right for parameter in checked]),
         floor=FLOOR * max(1.0, abs(found.cost)),
         parameters=[CheckedView.of(parameter) for parameter in checked],
         marks=marks,
     )
+
+
+def _right(parameters: list[bool | None]) -> bool | None:
+    told = [right for right in parameters if right is not None]
+    return all(told) if told else None
 
 
 def _marked(gradient: OwnGradient, found: Marked | None, top: int) -> MarkedView:

@@ -29,12 +29,12 @@ from client.terminal import FAILED, Terminal, connected
 def gradient_check(terminal: Terminal, /, model: str, gradients: Path | None, top: int, **example: Any) -> int | None:
     """Compare MODEL's backpropagation with differences of its cost, and mark gradients that you worked out.
 
-    Gives 1 where something is wrong.
+    Gives 1 where something is wrong, or where kinks left nothing to compare.
     """
     chosen, own = chosen_example(**example), _own(gradients)
     asked = terminal.client().models.get(model)
     found = asked.gradient_check(own, top=top, **of_model(chosen, asked))
-    right = found.right and all(mark.right for mark in found.marks)
+    right = bool(found.right) and all(mark.right for mark in found.marks)
     if terminal.json:
         terminal.document(found.to_json())
         return None if right else FAILED
@@ -69,13 +69,19 @@ def _compared(found: GradientCheck, width: int) -> Table:
         grid.add_row(
             f"{parameter.layer} {parameter.type}",
             parameter.parameter.rpartition(".")[2] if parameter.parameter.count(".") == 2 else parameter.parameter,
-            Text("right", "green") if parameter.right else Text("WRONG", "bold red"),
+            _verdict(parameter.right),
             "nothing compared" if worst is None else "not a number" if worst.error is None else f"{worst.error:.1e}",
             "" if worst is None else error_bar(worst.error, found.tolerance, 16 if width >= 100 else 8),
             f"{parameter.compared}",
             *(str(column[number]) for column in kept.values()),
         )
     return grid
+
+
+def _verdict(right: bool | None) -> Text:
+    if right is None:
+        return Text("not told", "yellow")
+    return Text("right", "green") if right else Text("WRONG", "bold red")
 
 
 def _told(mark: Mark) -> list[RenderableType]:

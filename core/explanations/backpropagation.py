@@ -58,7 +58,7 @@ class Backpropagation:
     ) -> None:
         x, y, mask = examples
         n = len(x)
-        self.network, self.examples = network, examples
+        self.network, self.loss, self.examples = network, loss, examples
         self.gradient = np.zeros(network.size)
         self._workspace = Workspace(
             network, n, theta=theta, state=state, gradient=self.gradient, input_gradient=to_inputs, lasting=True

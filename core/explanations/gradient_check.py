@@ -54,9 +54,9 @@ class Checked:
         return max(self.compared, key=lambda compared: compared.error, default=None)
 
     @property
-    def right(self) -> bool:
-        """Whether all that could be compared agree; NaN never does."""
-        return all(compared.error <= TOLERANCE for compared in self.compared)
+    def right(self) -> bool | None:
+        """Whether all that could be compared agree; NaN never does. None where nothing could be."""
+        return None if not self.compared else all(compared.error <= TOLERANCE for compared in self.compared)
 
 
 def flops(network: Network) -> int:

@@ -13,8 +13,10 @@ from core.explanations.backpropagation import Backpropagation
 from core.explanations.names import places
 from core.layers.elementwise import Elementwise
 from core.layers.layer import Array
+from core.losses import MeanSquaredError, Quadratic
 from core.network import Piece
 
+SQUARES = (Quadratic, MeanSquaredError)
 TOLERANCE = 1e-4  # relative to the entry, or where that is small, to a hundredth of the largest one
 
 
@@ -31,7 +33,8 @@ TRANSPOSE = Slip(
 )
 AVERAGE = Slip("average", "This is the sum over the rows: the cost is their mean, so divide by their number.")
 TWICE_AVERAGED = Slip("averaged twice", "This is divided by the number of rows once too often.")
-FACTOR = Slip("factor 2", "This is half of it: the derivative of (a - y)^2 is 2 (a - y).")
+FACTOR = Slip("factor 2", "This is half of it: look for a factor 2 that is missing.")
+SQUARE = Slip("factor 2", "This is half of it: the derivative of (a - y)^2 is 2 (a - y).")
 DOUBLED = Slip("doubled", "This is twice of it: look for a factor 2 that does not belong there.")
 
 
@@ -64,6 +67,11 @@ class Marked:
 def mark(found: Backpropagation, piece: Piece, yours: Array) -> Marked | None:
     """Gradients of one parameter, of the mean cost of the examples; None where they have neither its shape nor, for a
     matrix, that of its transpose."""
+    with np.errstate(all="ignore"):  # whoever sends 1e308 is told that it is off
+        return _mark(found, piece, yours)
+
+
+def _mark(found: Backpropagation, piece: Piece, yours: Array) -> Marked | None:
     right = piece.of(found.gradient)
     if yours.shape not in (right.shape, right.shape[::-1]):
         return None
@@ -91,7 +99,7 @@ def _explanation(found: Backpropagation, piece: Piece, yours: Array) -> tuple[li
     """The fewest slips after which every entry is right; else none, and the factor between all entries if it is one."""
     if not yours.any() or not np.isfinite(yours).all():
         return [], None
-    factors = _factors(len(found.examples))
+    factors = _factors(len(found.examples), SQUARE if isinstance(found.loss, SQUARES) else FACTOR)
     scaled: tuple[list[Slip], float] | None = None
     candidates = sorted(_candidates(found, piece), key=lambda candidate: len(candidate[0]))
     explained = []
@@ -102,17 +110,17 @@ def _explanation(found: Backpropagation, piece: Piece, yours: Array) -> tuple[li
             if (slips or more) and _near(yours, factor * gradient).all():
                 explained.append([*slips, *more])
         factor = float(np.vdot(yours, gradient) / np.vdot(gradient, gradient))
-        if scaled is None and _near(yours, factor * gradient).all():
+        if scaled is None and np.isfinite(factor) and _near(yours, factor * gradient).all():
             scaled = slips, factor
     if explained:
         return min(explained, key=len), None
     return scaled if scaled is not None else ([], None)
 
 
-def _factors(rows: int) -> list[tuple[list[Slip], float]]:
+def _factors(rows: int, half: Slip) -> list[tuple[list[Slip], float]]:
     """Products of the factors that are forgotten, or taken once too often."""
     signs: list[tuple[list[Slip], float]] = [([], 1.0), ([SIGN], -1.0)]
-    twos: list[tuple[list[Slip], float]] = [([], 1.0), ([FACTOR], 0.5), ([DOUBLED], 2.0)]
+    twos: list[tuple[list[Slip], float]] = [([], 1.0), ([half], 0.5), ([DOUBLED], 2.0)]
     averages: list[tuple[list[Slip], float]] = [([], 1.0)]
     if rows > 1:
         averages += [([AVERAGE], float(rows)), ([TWICE_AVERAGED], 1 / rows)]

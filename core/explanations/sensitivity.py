@@ -57,13 +57,20 @@ def sensitivity(network: Network, gradient: Array, top: int) -> Sensitivity:
         return Sensitive(rank, *names.weight(number), float(gradient[number]), size, size / float(sizes[half]))
 
     ranking = [named(rank, int(number)) for rank, number in enumerate(first, start=1)]
-    one, other = ranking[0], named(middle, half)
-    said = (
-        f"The cost is {_times(one.times)} more sensitive to {one.name} than to {other.name}, "
-        f"which is number {middle:,} of {count:,} that move it."
-    )
-    return Sensitivity(network.size, network.size - count, ranking, other, said)
+    best = int(first[0])
+    if count == 1:
+        said = f"Only {ranking[0].name} moves the cost."
+    else:
+        # Beside the middle one, or where they are two, or as large, one that is not the best itself.
+        rivals = np.flatnonzero(sizes == sizes[half]) if count > 2 else np.flatnonzero(sizes)
+        rival = int(next(number for number in rivals[::-1] if number != best))
+        whose = f"which is number {middle:,} of {count:,} that move it" if count > 2 else "the only other that moves it"
+        said = f"{_beside(float(sizes[best] / sizes[rival]), ranking[0].name, names.weight(rival).name)}, {whose}."
+    return Sensitivity(network.size, network.size - count, ranking, named(middle, half), said)
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.1f} times"
+def _beside(ratio: float, one: str, other: str) -> str:
+    if ratio < 1.05:
+        return f"The cost is about as sensitive to {one} as to {other}"
+    times = f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}"
+    return f"The cost is {times} times more sensitive to {one} than to {other}"

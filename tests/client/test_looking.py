@@ -60,6 +60,23 @@ def test_homework_is_marked(nudge: Client, flowers: Model, iris: Dataset, run: R
     assert run(*words, "--gradients", homework).returncode == 2
 
 
+def test_where_kinks_left_nothing_to_compare_nothing_is_called_right(nudge: Client, iris: Dataset, run: Run) -> None:
+    zeros = {"type": "dense", "units": 3, "weights": {"type": "zeros"}}  # so that every unit sits at the ReLU's kink
+    job = nudge.train(
+        dataset=iris,
+        network=[zeros, "relu"],
+        loss="quadratic",
+        optimizer={"type": "sgd", "learning_rate": 1e-30},
+        epochs=1,
+    )
+    job.wait()
+    found = job.model().gradient_check(dataset=iris.id, row=0)
+    assert found.right is None
+    assert [(one.right, one.compared) for one in found.parameters] == [(None, 0)] * 2
+    shown = run("gradient-check", job.model().id, "--row", 0)
+    assert (shown.returncode, shown.stdout.count("not told"), "right" in shown.stdout) == (1, 2, False)
+
+
 def test_an_example_that_is_none_is_wrong_usage(run: Run) -> None:
     for words, says in (
         ([], "--input with --target"),

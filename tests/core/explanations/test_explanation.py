@@ -244,7 +244,34 @@ def test_the_ranking_is_that_of_all_derivatives():
         assert one.times == one.sensitivity / found.middle.sensitivity
     first = found.ranking[0]
     times = f"{first.times:,.0f}" if first.times >= 10 else f"{first.times:.1f}"
-    assert found.says.startswith(f"The cost is {times} times more sensitive to {first.name} than to ")
+    said = f"The cost is {times} times more sensitive to {first.name} than to {found.middle.name}, which is number"
+    assert found.says.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        ([0.0, 0.0], "Only the bias of neuron 0 of layer 0 (dense) moves the cost."),
+        (
+            [0.0, 0.25],
+            "The cost is 4.0 times more sensitive to the bias of neuron 0 of layer 0 (dense) than to the weight from "
+            "input 1 to neuron 0 of layer 0 (dense), the only other that moves it.",
+        ),
+        (
+            [0.0, 1.0],
+            "The cost is about as sensitive to the weight from input 1 to neuron 0 of layer 0 (dense) as to the bias "
+            "of neuron 0 of layer 0 (dense), the only other that moves it.",
+        ),
+        (
+            [1.0, 1.0],
+            "The cost is about as sensitive to the weight from input 0 to neuron 0 of layer 0 (dense) as to the bias "
+            "of neuron 0 of layer 0 (dense), which is number 2 of 3 that move it.",
+        ),
+    ],
+)
+def test_no_weight_is_compared_with_itself(inputs, says):
+    subject = laid_open([Dense(units=1)], (2,), loss=Quadratic(), target=RealTarget(shape=(1,)))
+    assert explain(subject, subject.examples(np.array([inputs]), [9.0]), Detail(top=1)).sensitivity.says == says
 
 
 def test_weights_are_named_by_their_ends():

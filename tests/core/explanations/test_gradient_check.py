@@ -70,3 +70,13 @@ def test_a_gradient_that_is_no_number_is_not_right():
     theta[-1] = 1e200
     broken = Subject(subject.network, subject.loss, subject.schema, subject.preprocessing, theta, subject.state)
     assert not all(checked.right for checked in check(broken, some_examples(broken)))
+
+
+def test_where_nothing_could_be_compared_nothing_is_right():
+    subject = laid_open([Dense(units=3), ReLU(), Dense(units=3)], (2,))
+    weights, biases = subject.network.layers[0].parameters
+    weights.of(subject.theta)[...] = 0
+    biases.of(subject.theta)[...] = 0  # every unit at its kink
+    first, second, *behind = check(subject, some_examples(subject))
+    assert [(checked.compared, checked.right) for checked in (first, second)] == [([], None)] * 2
+    assert [checked.right for checked in behind] == [True, True]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from core.explanations.marking import mark
 from core.layers import Conv1D, Dense, Flatten, ReLU, Residual, Sigmoid, Tanh
-from core.losses import Quadratic
+from core.losses import CrossEntropy, MeanSquaredError, Quadratic
 from core.schema import RealTarget
 from tests.core.explanations.zoo import laid_open, some_examples
 
@@ -144,3 +144,23 @@ def test_gradients_inside_blocks_are_marked_with_the_derivative_that_is_missing(
     marked = mark(found, piece(found, "layers.0.weights"), found.examples.x.T @ (around * slope))
     assert [each.name for each in marked.slips] == ["activation derivative"]
     assert "tanh of layer 2.1 is missing" in marked.slips[0].advice
+
+
+@pytest.mark.parametrize(("loss", "square"), [(Quadratic(), True), (MeanSquaredError(), True), (CrossEntropy(), False)])
+def test_a_half_is_explained_by_the_loss_that_is_there(loss, square):
+    target = None if isinstance(loss, CrossEntropy) else RealTarget(shape=(3,))
+    subject = laid_open([Dense(units=3)], (4,), loss=loss, target=target)
+    found = subject.backpropagate(some_examples(subject, rows=7))
+    (slip,) = mark(found, piece(found, "layers.0.weights"), right(found, "layers.0.weights") / 2).slips
+    assert (slip.name, "(a - y)^2" in slip.advice) == ("factor 2", square)
+
+
+@pytest.mark.parametrize("entry", [1e308, -1e308])
+def test_numbers_that_are_far_off_are_off(found, entry):
+    name = "layers.0.weights"
+    yours = right(found, name)
+    yours[1, 2] = entry
+    marked = mark(found, piece(found, name), yours)
+    assert (marked.off[0].entry, marked.slips, marked.factor) == ((1, 2), [], None)
+    everywhere = mark(found, piece(found, name), np.full((4, 4), entry))
+    assert (len(everywhere.off), everywhere.slips, everywhere.factor) == (16, [], None)
