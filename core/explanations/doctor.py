@@ -6,7 +6,7 @@ backward. Each finding is told once for each layer, when it is first met.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil, isfinite
 
 import numpy as np
@@ -55,24 +55,25 @@ class Doctor:
         self._history.append(metrics)
         found = [*symptoms.overfitting(epoch, self._history), *symptoms.bouncing(epoch, self._history)]
         if checkpoint is not None:
-            found += self._network(epoch, checkpoint, last)
+            found += self._network(epoch, checkpoint, found, last)
         self._before = None
         new = [finding for finding in found if (finding.kind, finding.layer) not in self._told]
         self._told |= {(finding.kind, finding.layer) for finding in new}
         return new
 
-    def _network(self, epoch: int, checkpoint: Checkpoint, last: bool) -> Iterator[Finding]:
+    def _network(self, epoch: int, checkpoint: Checkpoint, before: Sequence[Finding], last: bool) -> Iterator[Finding]:
         subject = Subject.from_checkpoint(checkpoint)
         rows = self._rows(subject)
         passed = subject.backpropagate(subject.rows(self._data, rows))
         if not (isfinite(passed.cost) and np.isfinite(passed.gradient).all()):
             return  # the run is about to say so itself
         flows = passed.outer()
-        yield from symptoms.dead(epoch, flows)
-        yield from symptoms.saturated(epoch, flows)
-        yield from symptoms.gradients(epoch, flows)
+        found = [*symptoms.dead(epoch, flows), *symptoms.saturated(epoch, flows), *symptoms.gradients(epoch, flows)]
+        yield from found
         if self._before is not None and self._before.shape == subject.theta.shape:
-            yield from symptoms.updates(epoch, self._spec.epochs, flows, subject.theta - self._before, subject.theta)
+            known = {finding.kind for finding in (*before, *found)} | {kind for kind, _ in self._told}
+            change = subject.theta - self._before
+            yield from symptoms.updates(epoch, self._spec.epochs, flows, change, subject.theta, known)
         if last:
             yield from symptoms.labels(epoch, subject, passed, self._data.indices()[rows])
 

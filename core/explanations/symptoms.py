@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -23,6 +23,9 @@ SATURATED = 0.5  # of a layer's outputs; a slope below a twentieth of the steepe
 FLAT = 0.05
 APART = 1e3  # between the gradients of a layer and of the last one, per weight
 LARGE_UPDATE, SMALL_UPDATE = 0.1, 1e-7  # of the length of the weights, in one step
+AGAINST_A_LARGER_RATE = {
+    "dead_relu", "saturated", "vanishing_gradient", "exploding_gradient", "large_update", "bouncing"
+}  # fmt: skip
 PATIENCE, WORSE = 5, 1.02  # epochs since the smallest validation loss, and how much larger it is now
 BOUNCES, BOUNCING = 8, 0.05  # epochs, and the size of their jumps beside the loss
 SURE, UNLIKELY = 0.95, 0.02  # of another class, of the label
@@ -103,13 +106,21 @@ def gradients(epoch: int, flows: Sequence[Flow]) -> Iterator[Finding]:
             yield Finding("exploding_gradient", epoch, layer, advice, evidence)
 
 
-def updates(epoch: int, epochs: int, flows: Sequence[Flow], change: Array, theta: Array) -> Iterator[Finding]:
+def updates(
+    epoch: int, epochs: int, flows: Sequence[Flow], change: Array, theta: Array, known: Collection[str]
+) -> Iterator[Finding]:
+    """`known`: the kinds of what else was found. A larger learning rate is advised where nothing asks for a smaller
+    one, and nothing is known that stops the gradient."""
+    measured = []
     for layer, (at, *_) in enumerate(flows):
         weights = [piece for piece in at.parameters if piece.variable.penalised]
         length = float(np.sqrt(sum(float(np.square(piece.of(theta)).sum()) for piece in weights)))
         moved = float(np.sqrt(sum(float(np.square(piece.of(change)).sum()) for piece in weights)))
-        if not weights or length == 0:
-            continue
+        if weights and length > 0:
+            measured.append((layer, moved, length))
+    rate_is_small = AGAINST_A_LARGER_RATE.isdisjoint(known)
+    rate_is_small = rate_is_small and all(moved <= LARGE_UPDATE * length for _, moved, length in measured)
+    for layer, moved, length in measured:
         ratio = moved / length
         evidence = {"update": moved, "weights": length, "ratio": ratio}
         if ratio > LARGE_UPDATE:
@@ -119,10 +130,10 @@ def updates(epoch: int, epochs: int, flows: Sequence[Flow], change: Array, theta
             )
             yield Finding("large_update", epoch, layer, advice, evidence)
         elif ratio < SMALL_UPDATE and 2 * epoch <= epochs:
-            advice = (
-                f"One step changes the weights of layer {layer} by {ratio:.1e} of their length; about a thousandth is "
-                "usual. Use a larger learning rate, or look for what stops the gradient."
-            )
+            so = f"changes the weights of layer {layer} by {ratio:.1e} of their length; about a thousandth is usual"
+            so = so if moved else f"leaves the weights of layer {layer} as they were"
+            way_out = "Use a larger learning rate, or look" if rate_is_small else "Look"
+            advice = f"One step {so}. {way_out} for what stops the gradient."
             yield Finding("small_update", epoch, layer, advice, evidence)
 
 

@@ -92,6 +92,20 @@ def test_steps_out_of_range_are_measured(rate, kind):
     assert steps
     for finding in steps:
         assert finding.evidence["ratio"] == pytest.approx(finding.evidence["update"] / finding.evidence["weights"])
+        rates = {"large_update": "Use a smaller learning rate", "small_update": "Use a larger learning rate"}
+        assert rates[kind] in finding.advice
+
+
+def test_no_larger_learning_rate_is_advised_beside_a_smaller_one():
+    dead = DENSE | {"biases": {"type": "constant", "value": -50.0}}
+    found = treated(rings(), [DENSE, {"type": "tanh"}, dead, {"type": "relu"}], epochs=4)
+    assert "smaller learning rate" in next(finding.advice for finding in found if finding.kind == "dead_relu")
+    still = [finding for finding in found if finding.kind == "small_update"]
+    assert {0, 2} <= {finding.layer for finding in still}
+    for finding in still:
+        assert "larger" not in finding.advice
+    unmoved = f"One step leaves the weights of layer {still[0].layer} as they were. Look for what stops the gradient."
+    assert still[0].advice == unmoved
 
 
 def test_the_onset_of_overfitting_is_told_once():
