@@ -15,7 +15,8 @@ MINIBATCH, FULL, START = ("•", "bright_red"), ("○", "bright_cyan"), ("S", "b
 
 def hill(surface: Surface, *, colour: bool) -> Text:
     """A line for each row of the grid, two columns for each of its places, the highest y first; the lower the cost, the
-    darker. Levels are those of the logarithm, between the lowest cost and that of the start."""
+    darker. Levels are those of the logarithm, from the lowest cost of the grid to that of the start, or to the grid's
+    highest where the start is no height of it: it may lie off the plane."""
     grid = surface.grid
     marks = {_cell(grid, point): FULL for point in surface.full}
     marks |= {_cell(grid, point): MINIBATCH for point in surface.minibatch}
@@ -67,9 +68,12 @@ def _nearest(places: Sequence[float], value: float) -> int:
 
 
 def _levels(grid: Grid, start: float | None) -> list[list[int]]:
-    known = [cost for row in grid.cost for cost in row if cost is not None]
-    low = log10(max(min(known, default=1.0), 1e-12))
-    high = max(log10(max(start or max(known, default=1.0), 1e-12)), low + 1e-9)
+    known = [cost for row in grid.cost for cost in row if cost is not None] or [1.0]
+    lowest, highest = min(known), max(known)
+    if start is not None and lowest < start < highest:
+        highest = start
+    low = log10(max(lowest, 1e-12))
+    high = max(log10(max(highest, 1e-12)), low + 1e-9)
 
     def level(cost: float | None) -> int:
         if cost is None:

@@ -66,3 +66,23 @@ def test_the_hill_has_its_places_where_they_are(colour: bool) -> None:
     told = legend(surface, colour=colour).plain
     assert "mini-batches, 1 updates, down to 0.1" in told
     assert "75% and 25%" in told
+
+
+@pytest.mark.parametrize("start", [2.741, 0.5, None])
+def test_a_start_off_the_plane_flattens_no_hill(start: float | None) -> None:
+    point = Point(step=0, x=0.0, y=0.0, off=4.86, cost=start)
+    surface = Surface(
+        job="job_1",
+        parameters=5,
+        updates=0,
+        rows=9,
+        cost_rows=9,
+        share=(0.75, 0.25),
+        minibatch=(point,),
+        full=(point,),
+        full_diverged=False,
+        grid=Grid(x=(0.0, 1.0, 2.0, 3.0), y=(0.0,), cost=((0.807, 0.807, 0.9, 0.997),)),
+    )
+    assert hill(surface, colour=False).plain == "S   ░░██"
+    grounds = {span.style.bgcolor for span in hill(surface, colour=True).spans if not isinstance(span.style, str)}
+    assert len(grounds) == 3
