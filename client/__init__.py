@@ -14,7 +14,7 @@ It speaks HTTP and needs no other part of the system.
 """
 
 from client.client import Client
-from client.errors import Finding, JobError, NudgeError, UnreachableError
+from client.errors import Finding, InputError, JobError, NudgeError, UnreachableError
 from client.events import Event
 from client.jobs import Job
 from client.models import Model
@@ -52,6 +52,7 @@ __all__ = [
     "Event",
     "Finding",
     "Job",
+    "InputError",
     "JobError",
     "JobRecord",
     "Metrics",

@@ -1,6 +1,7 @@
 """Arrays of any library, without importing one: through the buffer protocol, `to_numpy()` or `tolist()`."""
 
 import sys
+from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
@@ -8,13 +9,16 @@ from typing import Any
 NPY_KINDS = dict(zip("?bhilqBHILQefd", "biiiiiuuuuufff", strict=True))
 
 
-def to_list(values: Any) -> list[Any]:
-    """Nested lists of plain numbers from an array, a table or any sequence."""
+def to_list(values: Any) -> Any:
+    """Nested lists of plain numbers from an array, a table or any sequence; what is none stays, for the server to
+    refuse in words."""
     if hasattr(values, "to_numpy"):  # the tables of pandas and polars
         values = values.to_numpy()
     if hasattr(values, "tolist"):
         values = values.tolist()
-    return [item.tolist() if hasattr(item, "tolist") else item for item in values]
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping):
+        return values
+    return [to_list(item) if hasattr(item, "tolist") else item for item in values]
 
 
 def to_npy(values: Any) -> bytes | None:
@@ -38,8 +42,8 @@ def to_npy(values: Any) -> bytes | None:
 
 
 def as_example(example: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an example as JSON: `input` and `target` may be arrays."""
+    """The fields of an example as JSON: all of them may be arrays, and `rows` a range."""
     return {
-        name: to_list(value) if name == "input" else value.tolist() if hasattr(value, "tolist") else value
+        name: to_list(value) if name == "input" or isinstance(value, range) or hasattr(value, "tolist") else value
         for name, value in example.items()
     }

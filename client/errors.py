@@ -70,6 +70,18 @@ class NudgeError(Exception):
         return "\n".join([head, *lines, *([f"  ... and {hidden:,} more"] if hidden > 0 else [])])
 
 
+class InputError(NudgeError, ValueError):
+    """What was given cannot be sent: seen here, before the server was asked. It is a ValueError too."""
+
+    def __init__(self, detail: str, *, pointer: str = "") -> None:
+        super().__init__(detail, problem={"detail": detail, "errors": [{"pointer": pointer, "detail": detail}]})
+
+    @property
+    def refused(self) -> bool:
+        """True: asking again as it is changes nothing."""
+        return True
+
+
 class UnreachableError(NudgeError):
     """No answer came: the server is not there, or the connection broke and stayed broken."""
 

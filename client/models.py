@@ -1,6 +1,6 @@
 """Models: trained networks, to ask for predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,10 @@ class Model:
     ) -> GradientCheck:
         """Backward compared with differences of the cost, and marks for `gradients`: each with `layer`, `parameter` and
         `values`. The example is `input` and `target`, or `dataset` (by id) and `row` or `rows`."""
-        own = [{**one, "values": to_list(one["values"])} if "values" in one else one for one in gradients]
+        own = [
+            {**one, "values": to_list(one["values"])} if isinstance(one, Mapping) and "values" in one else one
+            for one in gradients
+        ]
         body = as_example(example) | {"gradients": own} | ({"top": top} if top is not None else {})
         answer = self._transport.post(f"/v1/models/{self.id}/gradient-check", body, again=True)
         return GradientCheck.model_validate_json(answer.content)

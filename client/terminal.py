@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from client.client import DEFAULT_URL, Client
-from client.errors import NudgeError, UnreachableError
+from client.errors import InputError, NudgeError, UnreachableError
 
 OK, FAILED, USAGE, UNREACHABLE, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 PLAIN_WIDTH = 160
@@ -88,6 +88,8 @@ class Terminal:
             problem = error.problem or {"status": error.status, "type": error.type, "detail": error.detail}
             self.document({"error": problem})
         self.err.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+        if isinstance(error, InputError):
+            return USAGE
         if isinstance(error, UnreachableError):
             return UNREACHABLE
         return REFUSED if error.refused else FAILED

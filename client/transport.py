@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from client.errors import NudgeError, UnreachableError
+from client.sendable import refusal
 
 USER_AGENT = "nudge-client/0.1"
 RETRIES = 4
@@ -55,8 +56,7 @@ class Transport:
         """PUT, PATCH or DELETE: only what still has the ETag `if_match`, or only what is `new`. Repeated until it is
         known to have arrived, unless there is such a condition: what arrived unnoticed would fail the second time."""
         headers = _given({"If-Match": if_match, "If-None-Match": "*" if new else None})
-        request = self.http.build_request(method, path, json=body, headers=headers)
-        return self.send(request, again=not headers)
+        return self.send(self._written(method, path, body, headers=headers), again=not headers)
 
     def post(
         self,
@@ -71,15 +71,17 @@ class Transport:
         """POST JSON. With an idempotency `key` (or `again`, for what may safely happen twice) it is repeated
         until it is known to have arrived; the same key gets the same answer."""
         headers = {"Idempotency-Key": key} if key else {}
-        request = self.http.build_request(
-            "POST",
-            path,
-            json=body,
-            params=_given(params or {}),
-            headers=headers,
-            timeout=timeout or self.http.timeout,
+        request = self._written(
+            "POST", path, body, params=_given(params or {}), headers=headers, timeout=timeout or self.http.timeout
         )
         return self.send(request, again=again or key is not None)
+
+    def _written(self, method: str, path: str, body: Any, **more: Any) -> httpx.Request:
+        """A request with its JSON; raises InputError, which names the place, for a body that JSON cannot hold."""
+        try:
+            return self.http.build_request(method, path, json=body, **more)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise refusal(body, error) from error
 
     def send(self, request: httpx.Request, *, again: bool) -> httpx.Response:
         """Send a request and give its good answer (2xx or 304); everything else is raised."""

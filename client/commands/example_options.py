@@ -81,5 +81,5 @@ def _scalar(text: str) -> Any:
     """JSON where it is some; a plain word is a class."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except ValueError:
         return text

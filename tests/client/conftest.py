@@ -45,6 +45,15 @@ def iris(url: str) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def iris_model(url: str, iris: Dataset) -> str:
+    """The id of a small model of irises."""
+    with Client(url) as client:
+        network = [{"type": "dense", "units": 8}, "tanh", {"type": "dense", "units": 3}]
+        job = client.train(dataset=iris, network=network, loss="cross_entropy", epochs=5, name="small-iris")
+        return job.model().id
+
+
+@pytest.fixture(scope="session")
 def digits(url: str) -> Dataset:
     with Client(url) as client:
         return client.datasets.upload(*DIGITS, name="digits")
