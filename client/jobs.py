@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from client.descents import Gradients, Surface
-from client.errors import JobError
+from client.errors import InputError, JobError
 from client.events import STORY, Event, follow, listed
 from client.models import Model, Models
 from client.schemas import BulkCancel, CheckpointRecord, Epoch, Estimate, JobRecord, Page, Predictions
@@ -85,7 +85,9 @@ class Job:
         return [Epoch.model_validate(row) for row in answer.json()["data"]]
 
     def curve(self) -> list[tuple[datetime, Epoch]]:
-        """When each epoch so far ended, and what was measured in it."""
+        """When each epoch so far ended, and what was measured in it; raises InputError for a job of predictions."""
+        if self.record.kind == "predict":
+            raise InputError(f"{self.id} predicts a dataset, so it has no metrics; name a training.")
         events = listed(self._transport, self.id, ("epoch",))
         return [(event.created_at, event.epoch) for event in events if event.created_at and event.epoch]
 

@@ -7,8 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from client.errors import NudgeError
+from client.errors import InputError, NudgeError
 from client.schemas import Epoch, JobRecord
+from client.tracking_server import bounded, check_address, check_reachable, shown
 
 Curve = list[tuple[datetime, Epoch]]
 COUNTERS = frozenset({"epoch", "epochs"})
@@ -18,7 +19,7 @@ STATUS = {"succeeded": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
 JOB = "nudge.job"
 
 
-class MissingExtra(NudgeError):
+class MissingExtra(InputError):
     """The library that writes this is not installed here."""
 
 
@@ -44,10 +45,20 @@ def to_tensorboard(record: JobRecord, curve: Curve, folder: Path) -> Path:
 def to_mlflow(record: JobRecord, curve: Curve, uri: str, experiment: str) -> str:
     """Keep spec and metrics as a run at MLflow's tracking `uri`, and give the run's id.
 
-    The run that an earlier export of the job made is deleted. Raises MissingExtra.
+    The run that an earlier export of the job made is deleted. Raises MissingExtra, InputError for a `uri` that names no
+    tracking server, UnreachableError where none answers, and NudgeError for whatever goes wrong there.
     """
+    check_address(uri)
+    check_reachable(uri)
     tracking, entities = _library("mlflow.tracking", "mlflow"), _library("mlflow.entities", "mlflow")
-    mlflow = tracking.MlflowClient(tracking_uri=uri)
+    with bounded():
+        try:
+            return _run(tracking.MlflowClient(tracking_uri=uri), entities, record, curve, experiment)
+        except Exception as error:  # the library's own, its databases', its HTTP's: they have no other ancestor
+            raise NudgeError(f"MLflow at {shown(uri)} failed: {_sentence(error)}") from error
+
+
+def _run(mlflow: Any, entities: Any, record: JobRecord, curve: Curve, experiment: str) -> str:
     found = mlflow.get_experiment_by_name(experiment)
     place = found.experiment_id if found else mlflow.create_experiment(experiment)
     for old in mlflow.search_runs([place], filter_string=f"tags.`{JOB}` = '{record.id}'"):
@@ -102,6 +113,12 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _flat(item, f"{path}.{key}" if path else str(key))
     elif path.partition(".")[0] != "metadata":  # whose keys may be anything
         yield path, str(value)
+
+
+def _sentence(error: Exception) -> str:
+    """The first line of what a library says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:LONGEST]}" if lines else f"{type(error).__name__}."
 
 
 def _milliseconds(moment: datetime) -> int:

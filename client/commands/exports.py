@@ -7,7 +7,7 @@ import click
 from rich.markup import escape
 
 from client.terminal import Terminal, connected
-from client.trackers import MissingExtra
+from client.tracking_server import check_address, shown
 
 FORMATS = {"onnx": "onnx", "safetensors": "safetensors", "npz": "npz", "card": "md"}  # and the files' endings
 
@@ -22,15 +22,16 @@ def export_job(terminal: Terminal, job: str, tensorboard: Path | None, mlflow: s
     """Give a job's metrics so far to TensorBoard or MLflow. What an earlier export of the job made is replaced."""
     if tensorboard is None and mlflow is None:
         raise click.UsageError("Say where to: --tensorboard DIRECTORY, --mlflow URI, or both.")
+    if mlflow is not None:
+        check_address(mlflow)
     found = terminal.client().jobs.get(job)
     made: dict[str, str] = {}
     try:
         if tensorboard is not None:
             made["tensorboard"] = str(found.to_tensorboard(tensorboard))
         if mlflow is not None:
+            terminal.talk.print(f"Asking the tracking server at {escape(shown(mlflow))} ...", soft_wrap=True)
             made["mlflow"] = found.to_mlflow(mlflow, experiment)
-    except MissingExtra as error:
-        raise click.UsageError(str(error)) from error
     except OSError as error:
         raise click.BadParameter(f"{error.filename}: {error.strerror}", param_hint="--tensorboard") from error
     if terminal.json:

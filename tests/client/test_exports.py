@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from client import Client, Dataset
 from client.jobs import Job
 from client.trackers import MissingExtra
+from client.tracking_server import bounded
 from tests.client.conftest import ROOT, SAMPLES, Run
 
 READ_RUNS = """
@@ -106,6 +107,43 @@ def test_an_export_says_where_to(run: Run, job: Job, tmp_path: Path) -> None:
     assert (nowhere.returncode, "--tensorboard DIRECTORY" in nowhere.stderr) == (2, True)
     (tmp_path / "file").touch()
     assert run("jobs", "export", job.id, "--tensorboard", tmp_path / "file" / "in").returncode == 2
+
+
+def test_a_tracking_server_that_is_not_there_is_said_soon(run: Run, job: Job) -> None:
+    for uri in ("http://127.0.0.1:9", "postgresql://me:secret@127.0.0.1:9/runs"):
+        told = run("jobs", "export", job.id, "--mlflow", uri)
+        assert told.returncode == 3, told.stderr
+        assert told.stdout.startswith("Asking the tracking server at "), told.stdout
+        assert "No tracking server answers at" in told.stderr
+        assert told.stderr.count("\n") == 1, told.stderr
+        assert "secret" not in told.stdout + told.stderr
+    for uri in ("foo://bar", "http://", "http://[x"):
+        told = run("jobs", "export", job.id, "--mlflow", uri)
+        assert (told.returncode, told.stdout, told.stderr.count("\n")) == (2, "", 1), told.stderr
+
+
+def test_what_answers_but_is_no_tracking_server_is_told_in_a_sentence(run: Run, job: Job, url: str) -> None:
+    told = run("jobs", "export", job.id, "--mlflow", url)
+    assert told.returncode == 1, told.stderr
+    assert f"Error: MLflow at {url} failed: " in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_the_patience_with_a_tracking_server_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
+    with bounded():
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "2"
+        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
+
+
+def test_predictions_have_no_metrics(run: Run, job: Job, nudge: Client, iris: Dataset, tmp_path: Path) -> None:
+    predicting = nudge.batch_predict(str(job.record.model), iris)
+    told = run("jobs", "export", predicting.id, "--tensorboard", tmp_path)
+    assert (told.returncode, "no metrics; name a training" in told.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+    predicting.wait(60)
 
 
 def test_without_its_library_an_export_names_the_extra(
