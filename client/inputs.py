@@ -1,20 +1,28 @@
-"""Inputs for a prediction, from a file or from the command line, as nested lists."""
+"""Inputs from a file or from the command line, as nested lists."""
 
 import csv
 import gzip
 import json
 import struct
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 IDX_TYPES = {0x08: "B", 0x09: "b", 0x0B: "h", 0x0C: "i", 0x0D: "f", 0x0E: "d"}
 
 
-def read(source: str) -> list[Any]:
-    """The inputs in `source`: JSON itself (a list of inputs, or `{"inputs": [...]}`), or a file of JSON, of CSV
-    (one input in a row of numbers, a header is passed over) or of IDX images, gzipped or not.
+class Given(NamedTuple):
+    """Inputs, and for sequences their mask: a list for each, 1 for a step that counts."""
+
+    inputs: list[Any]
+    mask: list[Any] | None = None
+
+
+def read(source: str) -> Given:
+    """The inputs in `source`: JSON itself (a list of inputs, or `{"inputs": [...]}`, maybe with a `"mask"`), or a file
+    of JSON, of CSV (one input in a row of numbers, a header is passed over) or of IDX images, gzipped or not.
 
     Raises ValueError with a sentence for what is none of these.
     """
@@ -28,12 +36,12 @@ def read(source: str) -> list[Any]:
         except (OSError, EOFError) as error:
             raise ValueError(f"{source} is a damaged gzip file.") from error
     if data.startswith(b"\0\0"):
-        return _idx(data, source)
+        return Given(_idx(data, source))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{source} is neither JSON nor CSV nor IDX.") from error
-    return _json(text, source) if text.lstrip()[:1] in {"[", "{"} else _csv(text, source)
+        raise ValueError(f"{source} is neither JSON nor CSV nor IDX nor a picture (PNG, JPEG).") from error
+    return _json(text, source) if text.lstrip()[:1] in {"[", "{"} else Given(_csv(text, source))
 
 
 def picture_file(source: str) -> Path | None:
@@ -45,15 +53,29 @@ def picture_file(source: str) -> Path | None:
         return path if file.read(8).startswith(PICTURES) else None
 
 
-def _json(text: str, source: str) -> list[Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{source} is no JSON: {error.msg}, line {error.lineno}, column {error.colno}.") from error
-    inputs = value.get("inputs") if isinstance(value, dict) else value
+def read_mask(text: str) -> list[Any]:
+    """The mask in JSON; raises ValueError with a sentence for none."""
+    mask = _parsed(text, "The mask")
+    if not isinstance(mask, list):
+        raise ValueError("The mask is no list: write [1, 1, 0], 1 for each step that counts.")
+    return mask
+
+
+def _json(text: str, source: str) -> Given:
+    value = _parsed(text, source)
+    inputs, mask = (value.get("inputs"), value.get("mask")) if isinstance(value, dict) else (value, None)
     if not isinstance(inputs, list):
         raise ValueError(f'{source} holds no list of inputs: write [[...], ...] or {{"inputs": [[...], ...]}}.')
-    return inputs
+    if mask is not None and not isinstance(mask, list):
+        raise ValueError(f'{source} holds a mask that is no list: write {{"inputs": [...], "mask": [[1, 1, 0], ...]}}.')
+    return Given(inputs, mask)
+
+
+def _parsed(text: str, source: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{source} is no JSON: {error.msg}, line {error.lineno}, column {error.colno}.") from error
 
 
 def _csv(text: str, source: str) -> list[Any]:
@@ -76,7 +98,11 @@ def _idx(data: bytes, source: str) -> list[Any]:
     shape = struct.unpack_from(f">{dimensions}I", data, 4)
     if len(data) - head != prod(shape) * struct.calcsize(kind):
         raise ValueError(f"{source} is a damaged IDX file: its head promises another length.")
-    values: Any = struct.unpack_from(f">{prod(shape)}{kind}", data, head)
+    return nested(struct.unpack_from(f">{prod(shape)}{kind}", data, head), shape)
+
+
+def nested(values: Sequence[Any], shape: Sequence[int]) -> list[Any]:
+    """Numbers in a row as lists in lists of this shape."""
     for size in reversed(shape[1:]):
         values = [list(values[start : start + size]) for start in range(0, len(values), size)]
     return list(values)

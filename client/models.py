@@ -30,6 +30,12 @@ class Model:
     def name(self) -> str:
         return self.record.name
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one raw input; the server is asked."""
+        metadata = self._transport.get(f"/v2/models/{self.id}").json()
+        return tuple(next(tensor["shape"][1:] for tensor in metadata["inputs"] if tensor["name"] == "inputs"))
+
     def __repr__(self) -> str:
         return f"<Model {self.id} {self.name!r} version {self.record.version}>"
 

@@ -114,7 +114,7 @@ def learn_and_ask(console: Console, client: Client, folder: Path, digit: int) ->
         console.print(*learning_curves(display.history, display.epochs, console.width))
     accuracy = judged(job)
     console.print(f"\n [green]✔[/] It reads [bold]{percent(accuracy)}[/] of the validation digits right.")
-    pixels, labels = read(str(IMAGES))[-HELD_BACK:], read(str(LABELS))[-HELD_BACK:]
+    pixels, labels = (read(str(file)).inputs[-HELD_BACK:] for file in (IMAGES, LABELS))
     predictions = job.predict(pixels, top=3).predictions or []
     right = sum(guess.label == label for guess, label in zip(predictions, labels, strict=True))
     console.print("\n   Here is a digit that it has never seen, and its three best guesses:\n")

@@ -11,7 +11,7 @@ from client.client import Client
 from client.commands.teaching import rows
 from client.display import percent
 from client.guesses import beside, guesses, is_picture
-from client.inputs import picture_file, read
+from client.inputs import Given, picture_file, read, read_mask
 from client.models import Model
 from client.schemas import Prediction, Predictions
 from client.terminal import Terminal, connected
@@ -64,31 +64,45 @@ def show(terminal: Terminal, model: str) -> None:
 @click.command()
 @click.argument("model")
 @click.option(
-    "--input", "source", metavar="FILE|JSON", help="Inputs: a file (JSON, CSV, IDX, PNG, JPEG), JSON itself, or -."
+    "--input",
+    "source",
+    metavar="FILE|JSON",
+    help="Inputs: a file (JSON, CSV, IDX, PNG, JPEG), - for JSON on stdin, or JSON itself: a list of inputs, or "
+    '{"inputs": [...], "mask": [...]}.',
 )
 @click.option("--dataset", help="Ask about rows of this dataset instead.")
+@click.option("--mask", metavar="JSON", help="Of sequences: a list for each, 1 for each step that counts.")
 @click.option("--rows", metavar="FROM:TO", help="Only these inputs, counted from 0, such as 0:5 or 7.")
 @click.option("--resize", is_flag=True, help="Stretch a picture to the model's size.")
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="How many guesses for each.")
 @connected
 def predict(
-    terminal: Terminal, model: str, source: str | None, dataset: str | None, rows: str | None, resize: bool, top: int
+    terminal: Terminal,
+    model: str,
+    source: str | None,
+    dataset: str | None,
+    mask: str | None,
+    rows: str | None,
+    resize: bool,
+    top: int,
 ) -> None:
     """Ask a model; MODEL is its id, its name, name@version, name@alias, or the id of its job."""
     if (source is None) == (dataset is None):
         raise click.UsageError("Give --input or --dataset, one of them.")
+    if mask is not None and dataset is not None:
+        raise click.UsageError("A --mask belongs to an --input; rows of a dataset bring theirs.")
     client = terminal.client()
     try:
         picture = source is not None and picture_file(source)
         if source is not None and not picture:
-            given = _cut(read(sys.stdin.read() if source == "-" else source), rows)
+            given = _cut(_masked(read(sys.stdin.read() if source == "-" else source), mask), rows)
         found = client.jobs.get(model).model() if model.startswith("job_") else client.models.get(model)
         if dataset is not None:
             inputs, answer = None, _of_dataset(client, found, dataset, rows, top)
         elif picture:
             inputs, answer = None, found.predict_pictures(picture, resize=resize, top=top)
         else:
-            inputs, answer = given, _predict(found, given, top)
+            inputs, answer = given.inputs, _predict(found, given, top)
     except (ValueError, OSError) as error:
         raise click.BadParameter(str(error), param_hint="--input" if dataset is None else "--rows") from error
     if terminal.json:
@@ -116,10 +130,12 @@ def _of_dataset(client: Client, model: Model, dataset: str, rows: str | None, to
     )
 
 
-def _predict(model: Model, inputs: list[Any], top: int) -> Predictions:
+def _predict(model: Model, given: Given, top: int) -> Predictions:
     """Predict in requests of a bounded size."""
+    inputs, mask = given
     size = max(1, VALUES_IN_A_REQUEST // max(1, _values(inputs[0]) if inputs else 1))
-    return _joined(model.predict(inputs[start : start + size], top) for start in range(0, max(len(inputs), 1), size))
+    parts = (slice(start, start + size) for start in range(0, max(len(inputs), 1), size))
+    return _joined(model.predict(inputs[part], top, mask=None if mask is None else mask[part]) for part in parts)
 
 
 def _joined(answers: Iterable[Predictions]) -> Predictions:
@@ -135,9 +151,19 @@ def _values(value: Any) -> int:
     return sum(map(_values, value)) if isinstance(value, list) else 1
 
 
-def _cut(inputs: list[Any], rows: str | None) -> list[Any]:
+def _masked(given: Given, mask: str | None) -> Given:
+    if mask is None:
+        return given
+    if given.mask is not None:
+        raise click.UsageError("There are two masks: one in --input, and --mask.")
+    return given._replace(mask=read_mask(mask))
+
+
+def _cut(given: Given, rows: str | None) -> Given:
+    inputs, mask = given
     wanted = range(len(inputs)) if rows is None else _bounds(rows, len(inputs))
-    return inputs[wanted.start : wanted.stop]
+    part = slice(wanted.start, wanted.stop)
+    return Given(inputs[part], None if mask is None else mask[part])
 
 
 def _bounds(rows: str, count: int) -> range:

@@ -85,7 +85,9 @@ def test_an_example_that_is_none_is_wrong_usage(run: Run) -> None:
         (["--row", "5:3"], "names no rows"),
         (["--input", "[1]"], "needs its --target"),
         (["--data", "ds_1"], "Name the example: --row"),
-        (["--input", "[[1],[2]]", "--target", "1"], "give one"),
+        (["--mask", "[1]", "--row", "2"], "rows of a dataset bring theirs"),
+        (["--input", "[1]", "--target", "1", "--mask", "1"], "no list"),
+        (["--input", '{"inputs": [[1]], "mask": [[1]]}', "--target", "1", "--mask", "[1]"], "two masks"),
         (["--input", "[1", "--target", "1"], "JSON"),
     ):
         done = run("what-if", "m", "--layer", "0", "--index", "0", *words)
