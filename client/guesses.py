@@ -8,19 +8,22 @@ from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
+from client.chances import told
 from client.picture import picture
 from client.schemas import JsonScalar, Prediction
 
 
-def guesses(prediction: Prediction, truth: JsonScalar = None, width: int = 24) -> Table:
-    """The best guesses, strongest first, each with a bar; `truth`, where known, colours the bars green."""
+def guesses(prediction: Prediction, truth: JsonScalar = None, width: int = 24, *, chances: bool = True) -> Table:
+    """The best guesses, strongest first, each with a bar; `truth`, where known, colours the bars green. Without
+    `chances` they are no probabilities, but whatever the network gives."""
     grid = Table.grid(padding=(0, 2))
     for place, guess in enumerate(prediction.top or (prediction,)):
         value = guess.probability or 0.0
         style = "bright_green" if guess.label == truth else "cyan" if place == 0 else "bright_black"
         label = Text(str(guess.label), style="bold" if place == 0 else "")
         bar = Bar(1.0, 0.0, min(max(value, 0.0), 1.0), width=width, color=style)
-        grid.add_row(label, bar, Text(f"{value * 100:5.1f} %", style="" if place == 0 else "dim"))
+        said = f"{value * 100:5.1f} %" if chances else told(guess.probability, chances=False)
+        grid.add_row(label, bar, Text(said, style="" if place == 0 else "dim"))
     return grid
 
 

@@ -149,10 +149,11 @@ class Weights(Record):
 
 
 class ModelRecord(Record):
-    """A trained network and where it came from."""
+    """A trained network and where it came from; `spec` is that of its training."""
 
     id: str
     name: str
+    spec: dict[str, Any] = {}
     version: int | None = None
     aliases: tuple[str, ...] = ()
     dataset: str | None = None
@@ -206,7 +207,8 @@ class Evaluation(Record):
 
 
 class Guess(Record):
-    """One class and how strongly the network says it."""
+    """One class and how strongly the network says it; of a network that gives no probabilities (quadratic cost, hinge)
+    `probability` is its output as it is."""
 
     label: JsonScalar = Field(alias="class")
     probability: float | None

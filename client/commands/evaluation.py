@@ -2,6 +2,7 @@
 
 import click
 
+from client.chances import gives_chances, told
 from client.display import number, percent
 from client.schemas import Confusion, CostlyRow, Evaluation
 from client.terminal import Terminal, connected
@@ -21,11 +22,12 @@ def evaluate(terminal: Terminal, model: str, dataset: str, rows: str | None, top
     """How well a MODEL (an id, a name, name@version or name@alias) does on a DATASET (its id)."""
     client = terminal.client()
     chosen = None if rows is None else chosen_rows(rows, client.datasets.get(dataset).rows)
-    found = client.models.get(model).evaluate(dataset, rows=chosen, top=top)
+    asked = client.models.get(model)
+    found = asked.evaluate(dataset, rows=chosen, top=top)
     if terminal.json:
         terminal.document(found.to_json())
     else:
-        _show(terminal, found)
+        _show(terminal, found, gives_chances(asked.record.spec))
 
 
 def chosen_rows(rows: str, count: int) -> range:
@@ -43,7 +45,7 @@ def chosen_rows(rows: str, count: int) -> range:
     return chosen
 
 
-def _show(terminal: Terminal, found: Evaluation) -> None:
+def _show(terminal: Terminal, found: Evaluation, chances: bool) -> None:
     last = found.first_row + found.rows - 1
     facts = {"rows": f"{found.rows:,} ({found.first_row} to {last})"}
     for name, value in found.metrics.items():
@@ -54,7 +56,7 @@ def _show(terminal: Terminal, found: Evaluation) -> None:
         _confusion(terminal, found.confusion_matrix)
     if found.costliest:
         terminal.out.print()
-        terminal.table(("row", "cost", "target", "says"), (_costly(row) for row in found.costliest))
+        terminal.table(("row", "cost", "target", "says"), (_costly(row, chances) for row in found.costliest))
 
 
 def _confusion(terminal: Terminal, matrix: Confusion) -> None:
@@ -65,6 +67,6 @@ def _confusion(terminal: Terminal, matrix: Confusion) -> None:
     terminal.table(("is \\ said", *map(str, matrix.classes)), ((label, *counts) for label, counts in lines))
 
 
-def _costly(row: CostlyRow) -> tuple[object, ...]:
-    says = row.prediction if row.probability is None else f"{row.prediction} {percent(row.probability)}"
+def _costly(row: CostlyRow, chances: bool) -> tuple[object, ...]:
+    says = row.prediction if row.probability is None else f"{row.prediction} {told(row.probability, chances=chances)}"
     return row.row, number(row.cost), row.target, says

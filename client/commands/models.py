@@ -7,9 +7,9 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from client.chances import are_chances, told
 from client.client import Client
 from client.commands.teaching import rows
-from client.display import percent
 from client.guesses import beside, guesses, is_picture
 from client.inputs import Given, picture_file, read, read_mask
 from client.models import Model
@@ -114,10 +114,12 @@ def predict(
             terminal.out.print(f"{number}: {', '.join(f'{value:.6g}' for value in output)}")
         elif inputs and is_picture(inputs[number]) and terminal.out.is_terminal and len(inputs) <= 10:
             colour = terminal.out.color_system is not None
-            drawn = beside(inputs[number], guesses(answer.predictions[number]), colour=colour)
+            right = guesses(answer.predictions[number], chances=are_chances(output))
+            drawn = beside(inputs[number], right, colour=colour)
             terminal.out.print(drawn, end="\n\n")
         else:
-            terminal.out.print(f"{number}: {_line(answer.predictions[number])}", soft_wrap=True)
+            line = _line(answer.predictions[number], chances=are_chances(output))
+            terminal.out.print(f"{number}: {line}", soft_wrap=True)
 
 
 def _of_dataset(client: Client, model: Model, dataset: str, rows: str | None, top: int) -> Predictions:
@@ -180,8 +182,10 @@ def _bounds(rows: str, count: int) -> range:
     return wanted
 
 
-def _line(prediction: Prediction) -> str:
-    best, *rest = (f"{guess.label} {percent(guess.probability)}" for guess in prediction.top or (prediction,))
+def _line(prediction: Prediction, *, chances: bool) -> str:
+    best, *rest = (
+        f"{guess.label} {told(guess.probability, chances=chances)}" for guess in prediction.top or (prediction,)
+    )
     return f"[bold]{escape(best)}[/]   [dim]{escape('   '.join(rest))}[/]"
 
 
