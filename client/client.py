@@ -6,6 +6,7 @@ from typing import Any
 from client.datasets import Datasets
 from client.jobs import Job, Jobs
 from client.models import Model, Models
+from client.row_ranges import Rows, as_rows
 from client.schemas import Dataset
 from client.specs import Spec
 from client.transport import Transport
@@ -48,18 +49,18 @@ class Client:
         format: str = "csv",  # noqa: A002  the name the API gives it
         top: int | None = None,
         outputs: bool | None = None,
-        rows: tuple[int, int] | None = None,
+        rows: Rows | None = None,
         idempotency_key: str | None = None,
         **fields: Any,
     ) -> Job:
         """Predict a whole dataset and return the job at once; `job.save_predictions(path)` waits and writes the file.
 
         `model` is a Model, or the id or name of one. The file is CSV, NPZ or Parquet (`format`) and names the `top`
-        likeliest classes of each row, with all `outputs` where they are wanted. `rows` takes a part of the dataset:
-        how many to pass over, and how many to take. `fields` are name, priority, limits and metadata.
+        likeliest classes of each row, with all `outputs` where they are wanted. `rows` takes a part of the dataset: a
+        range, or how many to pass over and how many to take. `fields` are name, priority, limits and metadata.
         """
         found = model if isinstance(model, Model) else self.models.get(model)
-        wanted = {"format": format, "top": top, "outputs": outputs, "rows": rows}
+        wanted = {"format": format, "top": top, "outputs": outputs, "rows": as_rows(rows)}
         of = dataset if isinstance(dataset, str) else dataset.id
         return self.jobs.predict(found.id, of, idempotency_key=idempotency_key, **wanted, **fields)
 

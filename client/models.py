@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from client.arrays import as_example, to_list
-from client.errors import NudgeError
+from client.errors import InputError, NudgeError
 from client.explanations import Explanation, TeachingRow
 from client.gradient_check import GradientCheck
+from client.row_ranges import Rows, as_rows
 from client.schemas import Alias, Dataset, Evaluation, ModelRecord, Page, Predictions
 from client.transport import Transport
 from client.what_if import WhatIf
@@ -55,6 +56,8 @@ class Model:
 
     def predict_pictures(self, *paths: str | Path, resize: bool = False, top: int | None = None) -> Predictions:
         """What the network says to pictures (PNG, JPEG) of the model's size; `resize` stretches others to it."""
+        if not paths:
+            raise InputError("Name at least one picture: a PNG or JPEG file.")
         files = [("file", (Path(path).name, Path(path).read_bytes())) for path in paths]
         fields = {"resize": "true" if resize else "false"} | ({} if top is None else {"top": str(top)})
         request = self._transport.http.build_request("POST", self._predict, data=fields, files=files)
@@ -68,13 +71,12 @@ class Model:
         answer = self._transport.post(self._predict, body | ({} if top is None else {"top": top}), again=True)
         return Predictions.model_validate_json(answer.content)
 
-    def evaluate(self, dataset: str | Dataset, *, rows: range | None = None, top: int | None = None) -> Evaluation:
-        """How well the network does on a dataset, or on some `rows` of it, and the `top` rows that cost most."""
+    def evaluate(self, dataset: str | Dataset, *, rows: Rows | None = None, top: int | None = None) -> Evaluation:
+        """How well the network does on a dataset, or on some `rows` of it (a range, or how many to pass over and how
+        many to take), and the `top` rows that cost most."""
         body: dict[str, Any] = {"dataset": dataset if isinstance(dataset, str) else dataset.id}
         if rows is not None:
-            if rows.step != 1:
-                raise ValueError("The rows to evaluate on must follow one another.")
-            body["rows"] = [rows.start, len(rows)]
+            body["rows"] = as_rows(rows)
         if top is not None:
             body["top"] = top
         path = f"/v1/models/{self.id}/evaluate"

@@ -37,6 +37,17 @@ def test_a_dataset_is_predicted_to_a_file(nudge: Client, iris: Dataset, trained:
     assert [found.name for found in tmp_path.iterdir()] == ["told.csv"]
 
 
+def test_rows_are_a_range_or_a_pair(nudge: Client, iris: Dataset, trained: str) -> None:
+    for rows in (range(140, 150), (140, 10)):
+        assert nudge.batch_predict("batched", iris, rows=rows).record.progress.rows == 10
+    with pytest.raises(NudgeError, match="follow one another"):
+        nudge.batch_predict("batched", iris, rows=range(0, 10, 2))
+    model = nudge.models.get("batched")
+    assert model.explain(dataset=iris.id, rows=range(3)).cost == model.explain(dataset=iris.id, rows=[0, 1, 2]).cost
+    with pytest.raises(NudgeError, match="at least one picture"):
+        model.predict_pictures()
+
+
 def test_one_command_predicts_and_writes(run: Run, iris: Dataset, trained: str, tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     words = ["--data", iris.id, "--format", "csv", "--rows", "10:30", "-o", target, "--name", "by-hand"]

@@ -53,8 +53,9 @@ def test_evaluating_a_model(nudge: Client, flowers: Model, iris: Dataset) -> Non
     [said] = model.predict([row.x]).predictions or []
     assert (first.target, first.prediction) == (row.y, said.label)
     assert first.probability == pytest.approx(said.probability, rel=1e-4)
+    assert model.evaluate(iris, rows=(50, 100), top=2) == found
     assert model.evaluate(iris.id).rows == 150
-    with pytest.raises(ValueError, match="follow one another"):
+    with pytest.raises(NudgeError, match="/rows: The rows must follow one another"):
         model.evaluate(iris, rows=range(0, 10, 2))
 
 
