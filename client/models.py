@@ -160,7 +160,9 @@ class Models:
         if not model.startswith("mdl_") and "@" not in model:
             page = self.list(name=model, limit=1)
             if not page.data:
-                raise NudgeError(f"There is no model named {model!r}; `nudge models list` shows all.", status=404)
+                raise NudgeError(
+                    f"There is no model named {model!r}; `nudge models list` shows what there is.", status=404
+                )
             return Model(self._transport, page.data[0])
         answer = self._transport.get(f"/v1/models/{model}")
         return Model(self._transport, ModelRecord.model_validate_json(answer.content))

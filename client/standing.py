@@ -27,7 +27,7 @@ def facts(record: JobRecord, newest: CheckpointRecord | None, now: datetime) -> 
         "parameters": f"{record.estimate.parameters:,}",
         "dataset": record.spec.get("dataset"),
         "checkpoint": f"{newest.id}, {place(newest)}" if newest else record.checkpoint,
-        "model": record.model,
+        "model": record.model or record.spec.get("model"),
         "created": f"{record.created_at:%Y-%m-%d %H:%M:%S} UTC",
     }
 

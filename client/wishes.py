@@ -99,7 +99,11 @@ class _Painter:
             return value / (largest or 1.0)
 
         grid = Table.grid(padding=(0, 2))
-        if len(shape) == 1 and shape[0] <= SINGLE:
+        if len(values) == 1:  # a shade tells nothing where there is no other
+            grid.add_row(Text("  gives ", "dim"), Text(number(values[0])))
+            if wished is not None:
+                grid.add_row(Text("  wishes", "dim"), self._sign(wish(_flat(wished)[0])))
+        elif len(shape) == 1 and shape[0] <= SINGLE:
             fit = max((self._width - MARGIN) // 3, 1)  # numbers, each two columns wide
             for start in range(0, shape[0], fit):
                 part = slice(start, start + fit)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from client.commands.row_choice import chosen_rows
 from client.commands.watching import watch
 from client.jobs import Job
 from client.terminal import OK, Terminal, connected
@@ -18,7 +19,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("-o", "--output", type=FILE, help="Where to write it; default: predictions.csv, .npz or .parquet.")
 @click.option("--top", type=click.IntRange(1), help="How many classes for each row; default 1.")
 @click.option("--outputs", is_flag=True, help="All outputs of the network too.")
-@click.option("--rows", metavar="FROM:TO", help="Only these rows, counted from 0, such as 0:1000.")
+@click.option("--rows", metavar="FROM:TO", help="Only these rows, counted from 0, such as 0:1000 or 7.")
 @click.option("--name", help="The job's name.")
 @click.option("--priority", type=click.IntRange(-10, 10), help="Jobs of a higher one are taken first; default 0.")
 @connected
@@ -34,9 +35,13 @@ def batch_predict(
     name: str | None,
     priority: int | None,
 ) -> int:
-    """Predict a whole dataset, as a job, and write the file. MODEL is an id or a name."""
-    chosen = None if rows is None else _rows(rows)
-    job = terminal.client().batch_predict(
+    """Predict a whole dataset, as a job, and write the file.
+
+    MODEL is an id, a name, or name@version or name@alias.
+    """
+    client = terminal.client()
+    chosen = None if rows is None else chosen_rows(rows, client.datasets.get(dataset).rows)
+    job = client.batch_predict(
         model, dataset, format=form, top=top, outputs=outputs, rows=chosen, name=name, priority=priority
     )
     terminal.talk.print(f"Predicting [bold]{job.name}[/]  [dim]{job.id}[/]", soft_wrap=True)
@@ -65,11 +70,3 @@ def save(terminal: Terminal, job: Job, path: Path) -> None:
     except OSError as error:
         raise click.BadParameter(str(error), param_hint="--output") from error
     terminal.talk.print(f"Wrote [bold]{path}[/], {size:,} bytes.", soft_wrap=True)
-
-
-def _rows(rows: str) -> tuple[int, int]:
-    """FROM:TO as how many to pass over, and how many to take."""
-    start, colon, end = rows.partition(":")
-    if not (colon and (start or "0").isdecimal() and end.isdecimal() and int(start or 0) < int(end)):
-        raise click.BadParameter(f"{rows!r} names no rows; write FROM:TO, such as 0:1000.", param_hint="--rows")
-    return int(start or 0), int(end) - int(start or 0)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from client.commands.listing import limit_option, listed
 from client.guesses import drawn, is_picture
 from client.schemas import Dataset
 from client.terminal import Terminal, connected
@@ -76,17 +77,17 @@ def uploaded(
 
 
 @datasets.command("list")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@limit_option
 @connected
 def list_(terminal: Terminal, limit: int) -> None:
     """List datasets, newest first."""
-    page = terminal.client().datasets.list(limit=limit)
+    found = listed(terminal, terminal.client().datasets.list, limit)
     if terminal.json:
-        terminal.document([dataset.to_json() for dataset in page.data])
+        terminal.document([dataset.to_json() for dataset in found])
     else:
         terminal.table(
             ("id", "name", "what", "bytes"),
-            ((item.id, item.name, described(item), f"{item.bytes:,}") for item in page.data),
+            ((item.id, item.name, described(item), f"{item.bytes:,}") for item in found),
         )
 
 

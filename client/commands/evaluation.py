@@ -3,6 +3,7 @@
 import click
 
 from client.chances import gives_chances, told
+from client.commands.row_choice import chosen_rows
 from client.display import number, percent
 from client.schemas import Confusion, CostlyRow, Evaluation
 from client.terminal import Terminal, connected
@@ -28,21 +29,6 @@ def evaluate(terminal: Terminal, model: str, dataset: str, rows: str | None, top
         terminal.document(found.to_json())
     else:
         _show(terminal, found, gives_chances(asked.record.spec))
-
-
-def chosen_rows(rows: str, count: int) -> range:
-    """The rows that FROM:TO, or one number, names of `count` rows."""
-    first, colon, end = rows.partition(":")
-    try:
-        start = int(first or "0" if colon else first)
-        stop = int(end or count) if colon else start + 1
-    except ValueError as error:
-        detail = f"{rows!r} names no rows; write FROM:TO, such as 0:1000, or one number."
-        raise click.BadParameter(detail, param_hint="--rows") from error
-    chosen = range(start, min(stop, count))
-    if start < 0 or not chosen:
-        raise click.BadParameter(f"There are no rows {rows}: the dataset has {count}.", param_hint="--rows")
-    return chosen
 
 
 def _show(terminal: Terminal, found: Evaluation, chances: bool) -> None:

@@ -18,8 +18,8 @@ from client.wishes import drawing
 def explain(terminal: Terminal, /, model: str, layers: tuple[int, ...], top: int, **example: Any) -> None:
     """Show what each layer of MODEL gives and wishes, for rows of a dataset or for an input and what would be right.
 
-    A wish is minus the derivative of the cost: the way to go to make this example cost less. MODEL is an id, a name, or
-    the id of a job.
+    A wish is minus the derivative of the cost: the way to go to make this example cost less. MODEL is an id, a name,
+    name@version, name@alias, or the id of its job.
     """
     chosen = chosen_example(**example)
     client = terminal.client()

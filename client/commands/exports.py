@@ -46,7 +46,10 @@ def export_job(terminal: Terminal, job: str, tensorboard: Path | None, mlflow: s
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="The file to write; - is stdout.")
 @connected
 def export_model(terminal: Terminal, model: str, form: str, output: Path | None) -> None:
-    """Write a model as a file for other programs, or as a card in Markdown; MODEL is an id or a name."""
+    """Write a model as a file for other programs, or as a card in Markdown.
+
+    MODEL is an id, a name, or name@version or name@alias.
+    """
     found = terminal.client().models.get(model)
     content = found.export(form)
     if str(output) == "-":

@@ -29,7 +29,8 @@ from client.terminal import FAILED, Terminal, connected
 def gradient_check(terminal: Terminal, /, model: str, gradients: Path | None, top: int, **example: Any) -> int | None:
     """Compare MODEL's backpropagation with differences of its cost, and mark gradients that you worked out.
 
-    Gives 1 where something is wrong, or where kinks left nothing to compare.
+    Gives 1 where something is wrong, or where kinks left nothing to compare. MODEL is an id, a name, or name@version
+    or name@alias.
     """
     chosen, own = chosen_example(**example), _own(gradients)
     asked = terminal.client().models.get(model)

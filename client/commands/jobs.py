@@ -10,6 +10,7 @@ from rich.text import Text
 from client.commands.batch_predict import predictions
 from client.commands.checkpoints import checkpoint, checkpoints
 from client.commands.descents import gradients, surface
+from client.commands.listing import limit_option, listed
 from client.commands.watching import watch as watch_job
 from client.display import number, percent, sentence
 from client.events import Event
@@ -33,15 +34,20 @@ def jobs(context: click.Context) -> None:
 @click.option("--status", help="Only jobs of this status.")
 @click.option("--name", help="Only jobs of this name.")
 @click.option("--kind", type=click.Choice(["train", "predict"]), help="Only trainings, or only predictions.")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@limit_option
 @connected
 def list_(terminal: Terminal, status: str | None, name: str | None, kind: str | None, limit: int) -> None:
     """List jobs, newest first."""
-    page = terminal.client().jobs.list(status=status, name=name, kind=kind, limit=limit)
+    jobs = terminal.client().jobs
+    found = listed(
+        terminal,
+        lambda count, cursor: jobs.list(status=status, name=name, kind=kind, limit=count, cursor=cursor),
+        limit,
+    )
     if terminal.json:
-        terminal.document([record.to_json() for record in page.data])
+        terminal.document([record.to_json() for record in found])
     else:
-        terminal.table(("id", "name", "status", "place", "done", "loss"), (_row(record) for record in page.data))
+        terminal.table(("id", "name", "status", "place", "done", "loss"), (_row(record) for record in found))
 
 
 @jobs.command()

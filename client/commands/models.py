@@ -8,7 +8,8 @@ import click
 from rich.markup import escape
 
 from client.chances import are_chances, told
-from client.client import Client
+from client.commands.listing import limit_option, listed
+from client.commands.row_choice import chosen_rows
 from client.commands.teaching import rows
 from client.guesses import beside, guesses, is_picture
 from client.inputs import Given, picture_file, read, read_mask
@@ -30,19 +31,20 @@ def models(context: click.Context) -> None:
 
 @models.command("list")
 @click.option("--name", help="Only models of this name.")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@limit_option
 @connected
 def list_(terminal: Terminal, name: str | None, limit: int) -> None:
     """List models, newest first."""
-    page = terminal.client().models.list(name=name, limit=limit)
+    models = terminal.client().models
+    found = listed(terminal, lambda count, cursor: models.list(name=name, limit=count, cursor=cursor), limit)
     if terminal.json:
-        terminal.document([record.to_json() for record in page.data])
+        terminal.document([record.to_json() for record in found])
     else:
         terminal.table(
             ("id", "name", "version", "aliases", "created (UTC)"),
             (
                 (item.id, item.name, item.version, ", ".join(item.aliases), f"{item.created_at:%Y-%m-%d %H:%M}")
-                for item in page.data
+                for item in found
             ),
         )
 
@@ -95,12 +97,15 @@ def predict(
     try:
         picture = source is not None and picture_file(source)
         if source is not None and not picture:
-            given = _cut(_masked(read(sys.stdin.read() if source == "-" else source), mask), rows)
+            given = _masked(read(sys.stdin.read() if source == "-" else source), mask)
+            wanted = chosen_rows(rows, len(given.inputs))
+            given = _cut(given, wanted)
         found = client.jobs.get(model).model() if model.startswith("job_") else client.models.get(model)
         if dataset is not None:
-            inputs, answer = None, _of_dataset(client, found, dataset, rows, top)
+            wanted = chosen_rows(rows, client.datasets.get(dataset).rows)
+            inputs, answer = None, _of_dataset(found, dataset, wanted, top)
         elif picture:
-            inputs, answer = None, found.predict_pictures(picture, resize=resize, top=top)
+            wanted, inputs, answer = range(1), None, found.predict_pictures(picture, resize=resize, top=top)
         else:
             inputs, answer = given.inputs, _predict(found, given, top)
     except (ValueError, OSError) as error:
@@ -109,23 +114,21 @@ def predict(
         shown = None if answer.predictions is None else [prediction.to_json() for prediction in answer.predictions]
         terminal.document({"model": found.id, "outputs": answer.outputs, "predictions": shown})
         return
-    for number, output in enumerate(answer.outputs):
+    for place, (number, output) in enumerate(zip(wanted, answer.outputs, strict=True)):
         if answer.predictions is None:
             terminal.out.print(f"{number}: {', '.join(f'{value:.6g}' for value in output)}")
-        elif inputs and is_picture(inputs[number]) and terminal.out.is_terminal and len(inputs) <= 10:
+        elif inputs and is_picture(inputs[place]) and terminal.out.is_terminal and len(inputs) <= 10:
             colour = terminal.out.color_system is not None
-            right = guesses(answer.predictions[number], chances=are_chances(output))
-            drawn = beside(inputs[number], right, colour=colour)
+            right = guesses(answer.predictions[place], chances=are_chances(output))
+            drawn = beside(inputs[place], right, colour=colour)
             terminal.out.print(drawn, end="\n\n")
         else:
-            line = _line(answer.predictions[number], chances=are_chances(output))
+            line = _line(answer.predictions[place], chances=are_chances(output))
             terminal.out.print(f"{number}: {line}", soft_wrap=True)
 
 
-def _of_dataset(client: Client, model: Model, dataset: str, rows: str | None, top: int) -> Predictions:
+def _of_dataset(model: Model, dataset: str, wanted: range, top: int) -> Predictions:
     """Predict rows of a dataset in requests of a bounded size."""
-    count = client.datasets.get(dataset).rows
-    wanted = range(count) if rows is None else _bounds(rows, count)
     starts = range(wanted.start, wanted.stop, ROWS_IN_A_REQUEST)
     return _joined(
         model.predict_rows(dataset, start, min(ROWS_IN_A_REQUEST, wanted.stop - start), top) for start in starts
@@ -161,25 +164,9 @@ def _masked(given: Given, mask: str | None) -> Given:
     return given._replace(mask=read_mask(mask))
 
 
-def _cut(given: Given, rows: str | None) -> Given:
-    inputs, mask = given
-    wanted = range(len(inputs)) if rows is None else _bounds(rows, len(inputs))
-    part = slice(wanted.start, wanted.stop)
-    return Given(inputs[part], None if mask is None else mask[part])
-
-
-def _bounds(rows: str, count: int) -> range:
-    """Which of `count` rows are meant by FROM:TO or one number."""
-    start, colon, end = rows.partition(":")
-    try:
-        first = int(start or 0)
-        last = (int(end) if end else None) if colon else first + 1 or None
-    except ValueError as error:
-        raise ValueError(f"{rows!r} names no rows; write FROM:TO, such as 0:5, or one number.") from error
-    wanted = range(count)[first:last]
-    if not wanted:
-        raise ValueError(f"There are no rows {rows}: the input has {count}.")
-    return wanted
+def _cut(given: Given, rows: range) -> Given:
+    part = slice(rows.start, rows.stop)
+    return Given(given.inputs[part], None if given.mask is None else given.mask[part])
 
 
 def _line(prediction: Prediction, *, chances: bool) -> str:

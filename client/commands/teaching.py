@@ -27,16 +27,32 @@ BAR = 16
     show_default=True,
     help="By what a row costs, or by how hard it pushes the weights.",
 )
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="How many are shown, the hardest first."
+)
+@click.option("--offset", type=click.IntRange(0), help="The first row that is looked at, from 0.")
+@click.option("--count", type=click.IntRange(1), help="How many rows are looked at; all if left out.")
 @connected
-def rows(terminal: Terminal, model: str, data: str | None, order: str, limit: int) -> None:
-    """Show the rows that teach MODEL most: the hard ones, and those whose label may be wrong."""
+def rows(
+    terminal: Terminal,
+    model: str,
+    data: str | None,
+    order: str,
+    limit: int,
+    offset: int | None,
+    count: int | None,
+) -> None:
+    """Show the rows that teach MODEL most: the hard ones, and those whose label may be wrong.
+
+    Of a dataset that is too large for one request, look at a part: --offset and --count. MODEL is an id, a name, or
+    name@version or name@alias.
+    """
     client = terminal.client()
     asked = client.models.get(model)
     dataset = client.datasets.get(data).id if data is not None else asked.record.dataset
     if dataset is None:
         raise click.UsageError("The server does not know which dataset this model learned from: name one with --data.")
-    found = asked.rows(dataset, order, limit=limit).data
+    found = asked.rows(dataset, order, offset=offset, count=count, limit=limit).data
     if terminal.json:
         terminal.document([row.to_json() for row in found])
         return

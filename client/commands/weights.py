@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
+from client.commands.listing import limit_option, listed
 from client.schemas import Weights
 from client.terminal import Terminal, connected
 
@@ -31,15 +32,15 @@ def upload(terminal: Terminal, file: Path) -> None:
 
 
 @weights.command("list")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
+@limit_option
 @connected
 def list_(terminal: Terminal, limit: int) -> None:
     """List uploaded weights, newest first."""
-    page = terminal.client().weights.list(limit=limit)
+    found = listed(terminal, terminal.client().weights.list, limit)
     if terminal.json:
-        terminal.document([kept.to_json() for kept in page.data])
+        terminal.document([kept.to_json() for kept in found])
     else:
-        rows = ((kept.id, described(kept), f"{kept.bytes:,}", f"{kept.created_at:%Y-%m-%d %H:%M}") for kept in page)
+        rows = ((kept.id, described(kept), f"{kept.bytes:,}", f"{kept.created_at:%Y-%m-%d %H:%M}") for kept in found)
         terminal.table(("id", "what", "bytes", "uploaded (UTC)"), rows)
 
 

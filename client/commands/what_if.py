@@ -37,7 +37,7 @@ def what_if(
 ) -> None:
     """Change one weight or bias of MODEL a little: what its derivative predicts, and what happens.
 
-    The model itself stays as it is.
+    The model itself stays as it is. MODEL is an id, a name, or name@version or name@alias.
     """
     try:
         place = [int(number) for number in index.split(",")]
@@ -64,7 +64,8 @@ def what_if(
         terminal.out.print(Text(found.no_paths or ""))
     else:
         terminal.out.print(_count(found.paths, parameter))
-        terminal.out.print(_heaviest(found.paths))
+        if _carried(found.paths):
+            terminal.out.print(_heaviest(found.paths))
 
 
 def _ripples(found: WhatIf, width: int) -> Table:
@@ -96,8 +97,14 @@ def _units(layer: LayerRipple, room: int) -> Text:
     return Text(told, no_wrap=True)
 
 
+def _carried(paths: Paths) -> bool:
+    return any(path.contribution for path in paths.top)
+
+
 def _count(paths: Paths, parameter: str) -> Text:
     count = f"{paths.count:,} path{'s' if paths.count != 1 else ''}"
+    if not _carried(paths):
+        return Text(f"{count} from this {parameter} to the cost; nothing goes through any of them.")
     return Text.assemble(
         f"{count} from this {parameter} to the cost, together {_number(paths.total)}; the heaviest:\n",
         ("as the weight grows, ", "dim"),

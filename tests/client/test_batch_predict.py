@@ -68,7 +68,10 @@ def test_one_command_predicts_and_writes(run: Run, iris: Dataset, trained: str, 
     assert run("jobs", "predictions", job["id"], "-o", again).returncode == 0
     assert again.read_bytes() == target.read_bytes()
     assert "rows" in run("jobs", "show", job["id"]).stdout
-    assert run("batch-predict", "batched", "--data", iris.id, "--rows", "7").returncode == 2
-    refused = run("batch-predict", "batched", "--data", iris.id, "--rows", "0:151")
-    assert refused.returncode == 4
-    assert "150 rows" in refused.stderr
+    assert f"model       {job['spec']['model']}" in run("jobs", "show", job["id"]).stdout
+    words = ["batch-predict", "batched", "--data", iris.id, "--format", "csv", "-o", target]
+    assert run(*words, "--rows", "140:160").returncode == 0
+    assert [line.split(",")[0] for line in target.read_text().splitlines()[1:]] == [*map(str, range(140, 150))]
+    refused = run(*words, "--rows", "150:160")
+    assert refused.returncode == 2
+    assert "there are 150" in refused.stderr

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from client import Client, Dataset
+from client.commands.what_if import _count
 from client.models import Model
+from client.what_if import Paths
 from tests.client.conftest import ROOT, Run
 
 
@@ -96,3 +98,18 @@ def test_an_example_that_is_none_is_wrong_usage(run: Run) -> None:
     assert (
         "write FROM,TO" in run("what-if", "m", "--layer", "0", "--index", "a", "--input", "[1]", "--target", "1").stderr
     )
+
+
+def test_paths_that_carry_nothing_are_not_listed() -> None:
+    path = {"units": [[0, 1]], "factors": [0.0], "contribution": 0.0}
+    empty = {"count": 8, "total": 0.0, "absolute": 0.0, "enumerated": 0.0}
+    for top in ([], [path]):
+        told = _count(Paths.model_validate(empty | {"top": top}), "weight").plain
+        assert told == "8 paths from this weight to the cost; nothing goes through any of them."
+    one = Paths.model_validate(empty | {"top": [path | {"contribution": 0.5}]})
+    assert "the heaviest:" in _count(one, "weight").plain
+
+
+def test_rows_that_teach_are_looked_for_in_a_part(run: Run, flowers: Model) -> None:
+    told = json.loads(run("models", "rows", flowers.id, "--offset", 100, "--count", 5, "--json").stdout)
+    assert sorted(row["row"] for row in told) == [100, 101, 102, 103, 104]

@@ -4,7 +4,7 @@ import click
 import pytest
 
 from client import Client, Dataset, Model, NudgeError
-from client.commands.evaluation import chosen_rows
+from client.commands.row_choice import chosen_rows
 from tests.client.conftest import Run
 
 

@@ -115,3 +115,10 @@ def test_one_output_for_two_classes_has_the_name_of_the_second() -> None:
     drawn = lines(told([FLAT, layer(1, "dense", [0.5], [0.25])], outputs=[0.75], target=[1.0]))
     assert any(line.split()[0] == "yes" and "0.75" in line for line in drawn if line)
     assert not any(line.startswith("0 ") and "0.75" in line for line in drawn)
+
+
+def test_a_layer_of_one_unit_is_told_as_a_number() -> None:
+    drawn = lines(told([layer(0, "dense", [-0.25], [1.5])], outputs=[0.44], target=[1.0]))
+    [gives] = [line for line in drawn if line.startswith("  gives") and "-0.25" in line]
+    place = drawn.index(gives)
+    assert drawn[place + 1].split() == ["wishes", "▲"]
