@@ -23,7 +23,12 @@ from client.terminal import Terminal, connected
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the spec: epochs=5.")
 @click.option("--name", help="The job's name, and its model's.")
 @click.option("--priority", type=click.IntRange(-10, 10), help="Jobs of a higher one are taken first; default 0.")
-@click.option("--from", "origin", metavar="CHECKPOINT|FILE", help="Begin with its weights; a file is uploaded first.")
+@click.option(
+    "--from",
+    "origin",
+    metavar="CHECKPOINT|WEIGHTS|FILE",
+    help="Begin with its weights; a file is uploaded.",
+)
 @click.option("--watch/--no-watch", "watching", help="Stay and show how it learns.")
 @click.option("--dry-run", is_flag=True, help="Only say what it would cost.")
 @connected
@@ -118,6 +123,9 @@ def _body(spec: Path, settings: tuple[str, ...]) -> dict[str, Any]:
 def _beginning(terminal: Terminal, origin: str, uploads: list[str]) -> dict[str, str]:
     """The field of the spec that names where the weights come from."""
     if not Path(origin).is_file():
+        if not origin.startswith(("ckpt_", "wts_")):
+            detail = f"There is no file {origin!r}, and it is no id of a checkpoint (ckpt_...) or of weights (wts_...)."
+            raise click.BadParameter(detail, param_hint="--from")
         return {"from_weights" if origin.startswith("wts_") else "from_checkpoint": origin}
     uploads.append(terminal.client().weights.upload(origin).id)
     return {"from_weights": uploads[-1]}

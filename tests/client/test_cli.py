@@ -166,6 +166,7 @@ def test_usage_errors_are_2(run: Run, tmp_path: Path) -> None:
         (["train", str(broken), "--data", "samples/iris.csv"], "line 1"),
         (["train", str(IRIS), "--data", "samples/iris.csv", "--set", "epochs"], "key=value"),
         (["train", str(IRIS), "--data", "samples/iris.csv", "--validation", "half"], "neither a file nor"),
+        (["train", str(IRIS), "--data", "samples/iris.csv", "--from", "nofile"], "no file 'nofile'"),
         (["datasets", "upload", "samples/iris.csv", "samples/README.md"], "no pair"),
         (["predict", "m", "--input", "[[1"], "JSON"),
         (["predict", "m", "--input", "nowhere.csv"], "nowhere.csv"),
