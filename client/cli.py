@@ -14,7 +14,7 @@ from client.commands.exports import export_job, export_model
 from client.commands.gradient_check import gradient_check
 from client.commands.jobs import jobs
 from client.commands.models import models, predict
-from client.commands.registry import alias, aliases, delete, notes, unalias
+from client.commands.registry import alias, aliases, create, delete, notes, unalias
 from client.commands.train import train
 from client.commands.weights import weights
 from client.commands.what_if import what_if
@@ -62,7 +62,7 @@ jobs.add_command(export_job, "export")
 models.add_command(export_model, "export")
 for command in (datasets, train, jobs, models, predict, batch_predict, explain, what_if, gradient_check, weights):
     cli.add_command(command)
-for command in (alias, aliases, delete, evaluate, notes, unalias):
+for command in (alias, aliases, create, delete, evaluate, notes, unalias):
     models.add_command(command)
 
 

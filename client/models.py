@@ -83,9 +83,15 @@ class Model:
         answer = self._transport.post(path, body, again=True, timeout=EVALUATION_TIMEOUT_S)
         return Evaluation.model_validate_json(answer.content)
 
-    def write_notes(self, notes: str) -> "Model":
-        """Write the model's notes anew."""
-        answer = self._transport.change("PATCH", f"/v1/models/{self.id}", {"notes": notes})
+    def etag(self) -> str:
+        """The ETag of the model as it is now, for `if_match`; `record` is brought up to that."""
+        answer = self._transport.get(f"/v1/models/{self.id}")
+        self.record = ModelRecord.model_validate_json(answer.content)
+        return str(answer.headers["etag"])
+
+    def write_notes(self, notes: str, *, if_match: str | None = None) -> "Model":
+        """Write the model's notes anew; with `if_match` only while it still has this ETag, else NudgeError (412)."""
+        answer = self._transport.change("PATCH", f"/v1/models/{self.id}", {"notes": notes}, if_match=if_match)
         self.record = ModelRecord.model_validate_json(answer.content)
         return self
 
@@ -112,15 +118,23 @@ class Model:
         return WhatIf.model_validate_json(answer.content)
 
     def gradient_check(
-        self, gradients: Sequence[dict[str, Any]] = (), *, top: int | None = None, **example: Any
+        self,
+        gradients: Sequence[dict[str, Any]] = (),
+        *,
+        top: int | None = None,
+        seed: int | None = None,
+        **example: Any,
     ) -> GradientCheck:
         """Backward compared with differences of the cost, and marks for `gradients`: each with `layer`, `parameter` and
-        `values`. The example is `input` and `target`, or `dataset` (by id) and `row` or `rows`."""
+        `values`. `seed` draws the directions and entries that are compared. The example is `input` and `target`, or
+        `dataset` (by id) and `row` or `rows`."""
         own = [
             {**one, "values": to_list(one["values"])} if isinstance(one, Mapping) and "values" in one else one
             for one in gradients
         ]
-        body = as_example(example) | {"gradients": own} | ({"top": top} if top is not None else {})
+        given = {"top": top, "seed": seed}
+        body = as_example(example) | {"gradients": own}
+        body |= {name: value for name, value in given.items() if value is not None}
         answer = self._transport.post(f"/v1/models/{self.id}/gradient-check", body, again=True)
         return GradientCheck.model_validate_json(answer.content)
 
@@ -143,9 +157,10 @@ class Model:
         """The model as a file: `onnx`, `safetensors`, `npz`, or `card`, a description in Markdown."""
         return self._transport.get(f"/v1/models/{self.id}/export", format=form).content
 
-    def delete(self) -> None:
-        """Delete the model; its job and checkpoints stay. Refused (409) while an alias points at it."""
-        self._transport.delete(f"/v1/models/{self.id}")
+    def delete(self, *, if_match: str | None = None) -> None:
+        """Delete the model; its job and checkpoints stay. Refused (409) while an alias points at it, and (412) where it
+        has no more the ETag `if_match`."""
+        self._transport.delete(f"/v1/models/{self.id}", if_match=if_match)
 
 
 class Models:
@@ -174,9 +189,9 @@ class Models:
         answer = self._transport.get("/v1/models", name=name, limit=limit, cursor=cursor)
         return Page[ModelRecord].model_validate_json(answer.content)
 
-    def create(self, checkpoint: str, name: str) -> Model:
+    def create(self, checkpoint: str, name: str, notes: str = "") -> Model:
         """Make a model of any checkpoint."""
-        answer = self._transport.post("/v1/models", {"checkpoint": checkpoint, "name": name})
+        answer = self._transport.post("/v1/models", {"checkpoint": checkpoint, "name": name, "notes": notes})
         return Model(self._transport, ModelRecord.model_validate_json(answer.content))
 
     def aliases(self, name: str, limit: int | None = None, cursor: str | None = None) -> Page[Alias]:

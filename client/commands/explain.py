@@ -14,8 +14,9 @@ from client.wishes import drawing
 @example_options
 @click.option("--layer", "layers", type=click.IntRange(0), multiple=True, help="Only this layer, from 0; repeatable.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many of the strongest to name.")
+@click.option("--whole/--no-whole", default=True, help="With --json: all nudges, or the strongest alone.")
 @connected
-def explain(terminal: Terminal, /, model: str, layers: tuple[int, ...], top: int, **example: Any) -> None:
+def explain(terminal: Terminal, /, model: str, layers: tuple[int, ...], top: int, whole: bool, **example: Any) -> None:
     """Show what each layer of MODEL gives and wishes, for rows of a dataset or for an input and what would be right.
 
     A wish is minus the derivative of the cost: the way to go to make this example cost less. MODEL is an id, a name,
@@ -25,7 +26,7 @@ def explain(terminal: Terminal, /, model: str, layers: tuple[int, ...], top: int
     client = terminal.client()
     found = client.jobs.get(model).model() if model.startswith("job_") else client.models.get(model)
     explanation = found.explain(
-        **of_model(chosen, found), top=top, layers=layers or None, whole=True if terminal.json else None
+        **of_model(chosen, found), top=top, layers=layers or None, whole=whole if terminal.json else None
     )
     if terminal.json:
         terminal.document(explanation.to_json())

@@ -24,9 +24,12 @@ from client.terminal import FAILED, Terminal, connected
     help='Gradients to be marked, as JSON: [{"layer": 2, "parameter": "weight", "values": [[...]]}, ...].',
 )
 @click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many entries are shown.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws what is compared.")
 @example_options
 @connected
-def gradient_check(terminal: Terminal, /, model: str, gradients: Path | None, top: int, **example: Any) -> int | None:
+def gradient_check(
+    terminal: Terminal, /, model: str, gradients: Path | None, top: int, seed: int, **example: Any
+) -> int | None:
     """Compare MODEL's backpropagation with differences of its cost, and mark gradients that you worked out.
 
     Gives 1 where something is wrong, or where kinks left nothing to compare. MODEL is an id, a name, or name@version
@@ -34,7 +37,7 @@ def gradient_check(terminal: Terminal, /, model: str, gradients: Path | None, to
     """
     chosen, own = chosen_example(**example), _own(gradients)
     asked = terminal.client().models.get(model)
-    found = asked.gradient_check(own, top=top, **of_model(chosen, asked))
+    found = asked.gradient_check(own, top=top, seed=seed, **of_model(chosen, asked))
     right = bool(found.right) and all(mark.right for mark in found.marks)
     if terminal.json:
         terminal.document(found.to_json())

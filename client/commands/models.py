@@ -54,11 +54,13 @@ def list_(terminal: Terminal, name: str | None, limit: int) -> None:
 @connected
 def show(terminal: Terminal, model: str) -> None:
     """Show a model and where it came from; MODEL is an id, a name, or name@version or name@alias."""
-    record = terminal.client().models.get(model).record
+    found = terminal.client().models.get(model)
+    etag = found.etag()
+    record = found.record
     if terminal.json:
-        terminal.document(record.to_json())
+        terminal.document(record.to_json() | {"etag": etag})
     else:
-        facts = record.to_json()
+        facts = record.to_json() | {"etag": etag}
         facts["aliases"] = ", ".join(record.aliases)
         terminal.facts({name: value for name, value in facts.items() if isinstance(value, str | int) and value != ""})
 

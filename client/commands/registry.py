@@ -5,6 +5,9 @@ import click
 from client.terminal import Terminal, connected
 
 IF_MATCH = click.option("--if-match", metavar="ETAG", help="Only while the alias still has this ETag.")
+MODEL_IF_MATCH = click.option(
+    "--if-match", metavar="ETAG", help="Only while the model still has this ETag; `nudge models show` tells it."
+)
 
 
 @click.command()
@@ -68,12 +71,15 @@ def unalias(terminal: Terminal, name: str, alias: str, if_match: str | None) -> 
 @click.command()
 @click.argument("model")
 @click.argument("text", required=False)
+@MODEL_IF_MATCH
 @connected
-def notes(terminal: Terminal, model: str, text: str | None) -> None:
+def notes(terminal: Terminal, model: str, text: str | None, if_match: str | None) -> None:
     """Show a model's notes, or write TEXT in their place."""
+    if text is None and if_match is not None:
+        raise click.UsageError("--if-match is for writing notes: give a TEXT.")
     found = terminal.client().models.get(model)
     if text is not None:
-        found.write_notes(text)
+        found.write_notes(text, if_match=if_match)
     if terminal.json:
         terminal.document({"id": found.id, "notes": found.record.notes})
     else:
@@ -82,15 +88,30 @@ def notes(terminal: Terminal, model: str, text: str | None) -> None:
 
 @click.command()
 @click.argument("model")
+@MODEL_IF_MATCH
 @connected
-def delete(terminal: Terminal, model: str) -> None:
+def delete(terminal: Terminal, model: str, if_match: str | None) -> None:
     """Delete a model that no alias points at; MODEL is an id, name@version, or a name with one version."""
     models = terminal.client().models
     if not model.startswith("mdl_") and "@" not in model and len(versions := models.list(name=model, limit=2)) > 1:
         raise click.UsageError(f"{model} has several versions; say which, such as {model}@{versions.data[0].version}.")
     found = models.get(model)
-    found.delete()
+    found.delete(if_match=if_match)
     if terminal.json:
         terminal.document({"id": found.id, "deleted": True})
     else:
         terminal.out.print(f"Deleted {found.id}, {found.name}@{found.record.version}.")
+
+
+@click.command()
+@click.argument("checkpoint")
+@click.argument("name")
+@click.option("--notes", default="", help="A text about it.")
+@connected
+def create(terminal: Terminal, checkpoint: str, name: str, notes: str) -> None:
+    """Make a model of a CHECKPOINT (its id): the next version of NAME. A job that succeeds makes one by itself."""
+    made = terminal.client().models.create(checkpoint, name, notes)
+    if terminal.json:
+        terminal.document(made.record.to_json())
+    else:
+        terminal.out.print(f"Made {made.id}, {made.name}@{made.record.version}.", soft_wrap=True)

@@ -1,5 +1,7 @@
 """Models by name, version and alias, their notes, and what they achieve: with the client and with `nudge models`."""
 
+import json
+
 import click
 import pytest
 
@@ -92,3 +94,32 @@ def test_the_registry_from_the_command_line(run: Run, flowers: Model) -> None:
     assert run("models", "delete", "flowers").returncode == 2
     assert run("models", "unalias", "flowers", "production").stdout == "Removed flowers@production.\n"
     assert run("models", "delete", "flowers@2").stdout == f"Deleted {flowers.id}, flowers@2.\n"
+
+
+def test_a_model_of_a_checkpoint_is_changed_by_who_saw_it(run: Run, nudge: Client, flowers: Model) -> None:
+    made = run("models", "create", str(flowers.record.checkpoint), "picked", "--notes", "By hand.")
+    assert (made.returncode, "picked@1" in made.stdout) == (0, True), made.stderr
+    shown = json.loads(run("models", "show", "picked", "--json").stdout)
+    assert shown["notes"] == "By hand."
+    seen = shown["etag"]
+    assert f"etag            {seen}" in run("models", "show", "picked").stdout
+    assert run("models", "notes", "picked", "Changed.", "--if-match", seen).stdout == "Changed.\n"
+    for words in (["notes", "picked", "Again."], ["delete", "picked"]):
+        assert run("models", *words, "--if-match", seen).returncode == 4
+    assert run("models", "notes", "picked", "--if-match", seen).returncode == 2
+    assert run("models", "delete", "picked", "--if-match", nudge.models.get("picked").etag()).returncode == 0
+
+
+def test_what_is_compared_and_told_is_chosen(run: Run, nudge: Client, flowers: Model) -> None:
+    row = {"dataset": flowers.record.dataset, "row": 3}
+    model = nudge.models.get("flowers@1")
+    first, second = (
+        json.loads(run("gradient-check", model.id, "--row", "3", "--seed", seed, "--json").stdout) for seed in "01"
+    )
+    assert first == model.gradient_check(seed=0, **row).to_json()
+    assert second == model.gradient_check(seed=1, **row).to_json()
+    whole, strongest = (
+        json.loads(run("explain", model.id, "--row", "3", "--json", *words).stdout)["layers"][0]["weight_nudge"]
+        for words in ([], ["--no-whole"])
+    )
+    assert (whole["values"] is None, strongest["values"]) == (False, None)
