@@ -174,7 +174,7 @@ async def explain_example(request: Request) -> Response:
         raise AnswerTooLarge(numbers, limit, WAY_OUT)
     examples = await read_examples(services, owner, subject, wanted)
     work = 3 * len(examples) * subject.network.flops
-    check_work(services.settings, work)
+    check_work(services.settings, 3 * subject.network.flops, len(examples))
     try:
         if work <= AT_ONCE and numbers <= FEW_NUMBERS and _is_quick(subject):
             content = _answer(subject, examples, detail)

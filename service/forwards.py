@@ -1,4 +1,4 @@
-"""Where a forward is computed: in the event loop, together with others that wait, or in a thread."""
+"""Where a forward is computed: in the event loop, together with others that wait, or in a thread, piece by piece."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -6,46 +6,71 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from starlette.requests import ClientDisconnect
 
 from core.layers.layer import Array
 from core.predictor import Predictor
 from service.gathering import Gathering
+from service.limits import TooMuchWork
 
 # Floating-point operations that are done at once in the event loop (about a millisecond): a thread costs 0.2 ms more.
 AT_ONCE = 10_000_000
+# Those that a thread does (a tenth of a second or so) before it turns to others, and looks whether anybody still waits.
+PIECE = 4_000_000_000
 # Networks below this are done with a row before it has found company.
 GATHERED = 200_000
 FEW = 16  # rows of a request that goes with others
+LIGHT = 200_000_000  # operations of such a request
 LARGEST = 32  # requests that go together
+OTHERWISE = "A job has no such limit: POST /v1/models/{model_id}/batch-predictions."
 
 Asked = tuple[Array, Array | None]
+Gone = Callable[[], Awaitable[bool]]
 
 
 class Forwards:
-    """The forwards of a server. `compute` runs a function in a thread."""
+    """The forwards of a server. `compute` runs a function in a thread; one prediction takes `max_flops` at most."""
 
-    def __init__(self, compute: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, compute: Callable[..., Awaitable[Any]], max_flops: int) -> None:
         self._compute = compute
+        self._max_flops = max_flops
         self._lines: WeakKeyDictionary[Predictor, Gathering[Asked, Array]] = WeakKeyDictionary()
 
-    async def run(self, predictor: Predictor, inputs: Array, mask: Array | None) -> Array:
-        """Outputs (n, k) of raw inputs; raises SpecError as `Predictor.check` does.
+    async def run(self, predictor: Predictor, inputs: Array, mask: Array | None, gone: Gone) -> Array:
+        """Outputs (n, k) of raw inputs. `gone` tells whether whoever asked has left.
 
         A row that goes with others may differ from the same row alone in the last bits of the network's type.
+
+        Raises:
+            SpecError: as `Predictor.check` does.
+            TooMuchWork: the rows take more operations than one prediction is granted.
+            ClientDisconnect: nobody waits for the answer any more.
         """
+        work = len(inputs) * predictor.flops
+        if work > self._max_flops:
+            most = self._max_flops // predictor.flops
+            raise TooMuchWork("NUDGE_MAX_PREDICT_FLOPS", self._max_flops, work, most, OTHERWISE)
         predictor.check(inputs)
-        if predictor.flops < GATHERED or len(inputs) > FEW:
-            return await self._forward(predictor, inputs, mask)
+        if predictor.flops < GATHERED or len(inputs) > FEW or work > LIGHT:
+            return await self._forward(predictor, inputs, mask, gone)
         line = self._lines.get(predictor)
         if line is None:
             line = self._lines[predictor] = Gathering(self._together(predictor), LARGEST)
         return await line.submit((inputs, mask))
 
-    async def _forward(self, predictor: Predictor, inputs: Array, mask: Array | None) -> Array:
+    async def _forward(
+        self, predictor: Predictor, inputs: Array, mask: Array | None, gone: Gone | None = None
+    ) -> Array:
         if len(inputs) * predictor.flops <= AT_ONCE:
             return predictor.predict(inputs, mask)
-        outputs: Array = await self._compute(predictor.predict, inputs, mask)
-        return outputs
+        rows = _rows(predictor)
+        parts: list[Array] = []
+        for start in range(0, len(inputs), rows):
+            if parts and gone is not None and await gone():
+                raise ClientDisconnect
+            some = slice(start, start + rows)
+            parts.append(await self._compute(predictor.predict, inputs[some], None if mask is None else mask[some]))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _together(self, predictor: Predictor) -> Callable[[list[Asked]], Awaitable[list[Array | Exception]]]:
         async def forward(group: list[Asked]) -> list[Array | Exception]:
@@ -65,3 +90,9 @@ class Forwards:
             return outputs
 
         return forward
+
+
+def _rows(predictor: Predictor) -> int:
+    """The rows of a piece: whole batches, unless one of them alone is more than a piece."""
+    rows = max(1, PIECE // max(1, predictor.flops))
+    return rows - rows % predictor.rows if rows > predictor.rows else rows

@@ -166,7 +166,7 @@ async def check_gradients(
     subject = await services.subjects.get(tenant, model_id)
     examples = await read_examples(services, tenant, subject, wanted)
     own = [_own(subject, number, gradient) for number, gradient in enumerate(wanted.gradients)]
-    check_work(services.settings, len(examples) * flops(subject.network))
+    check_work(services.settings, flops(subject.network), len(examples))
     return answer(await services.compute(_compute, subject, examples, wanted, own))
 
 

@@ -19,6 +19,7 @@ from service.inference_answers import Rows, encode, wanted
 from service.inference_metadata import named_model
 from service.inference_schemas import INPUT, OUTPUT, InferRequest, InferResponse, OutputParameters
 from service.lifespan import Services
+from service.limits import TooMuchWork
 from service.openapi import document_body, fails
 from service.predictions import SLOW_BODY, PlainRoute
 from service.strict_json import MalformedJson, RefusedJson
@@ -70,7 +71,7 @@ _INFER: dict[str, Any] = {
         },
         **fails(
             BodyTooLarge, BodyTooSlow, WrongContentType, MalformedJson, RefusedJson, SpecError, BadHeader,
-            InputsRefused, BatchTooLarge, NotFound,
+            InputsRefused, BatchTooLarge, TooMuchWork, NotFound,
         ),
     },
 }  # fmt: skip
@@ -112,7 +113,7 @@ async def _infer(request: Request, version: str | None) -> Response:
     read = partial(_read, predictor, body, json_bytes, settings.max_predict_rows)
     long = (len(body) if json_bytes is None else json_bytes) > SLOW_BODY
     asked, form, rows = await services.compute(read) if long else read()
-    outputs = await _forward(services, predictor, rows)
+    outputs = await _forward(services, predictor, rows, request)
     if len(outputs) <= FEW_ROWS:
         content, head = encode(named, asked, form, predictor, outputs)
     else:
@@ -133,10 +134,10 @@ def _read(
     return request, wanted(request, predictor), Rows.of(found, predictor)
 
 
-async def _forward(services: Services, predictor: Predictor, rows: Rows) -> Array:
+async def _forward(services: Services, predictor: Predictor, rows: Rows, request: Request) -> Array:
     """The outputs (n, k), all finite; raises InputsRefused for rows that the network cannot take."""
     try:
-        outputs = await services.forwards.run(predictor, rows.inputs, rows.mask)
+        outputs = await services.forwards.run(predictor, rows.inputs, rows.mask, request.is_disconnected)
     except SpecError as error:
         row = error.errors[0].pointer.rpartition("/")[2]
         raise InputsRefused(rows.pointer, f"Row {row}: {error.errors[0].detail}") from None

@@ -67,7 +67,7 @@ class Services:
         quick = partial(Predictor.from_checkpoint, compiled=True)
         self.predictors = Loaded(self.models, self.call, settings.loaded_models, quick)
         self.model_names = ModelNames(self.models, self.call)
-        self.forwards = Forwards(self.compute)
+        self.forwards = Forwards(self.compute, settings.max_predict_flops)
         self.subjects = Loaded(self.models, self.call, settings.loaded_models, Subject.from_checkpoint)
         folder = store.data.absolute() / "uploads" / f"{os.getpid()}-{secrets.token_hex(4)}"
         self.uploads = Uploads(folder, settings.max_uploads)

@@ -17,16 +17,21 @@ class TooManyRows(Exception):
 
 @dataclass
 class TooMuchWork(Exception):
-    """The rows asked for would keep the server busy for too long."""
+    """The answer would keep the server busy for too long. `most` rows would be let in; `otherwise` is another way."""
 
-    flops: int
+    setting: str
     limit: int
+    flops: int
+    most: int
+    otherwise: str = ""
 
     def __str__(self) -> str:
+        rows = f"{self.most:,} rows" if self.most > 1 else "One row"
+        way_out = f"{rows} at most can be asked about at a time." if self.most else "A single row is too much already."
         return (
-            f"Going through so many rows takes about {self.flops:.2g} floating-point operations; this server grants "
-            f"one answer {self.limit:.2g} (NUDGE_MAX_EXPLAIN_FLOPS). Ask about fewer rows at a time."
-        )
+            f"This takes about {self.flops:.2g} floating-point operations; this server grants one answer "
+            f"{self.limit:.2g} ({self.setting}). {way_out} {self.otherwise}"
+        ).rstrip()
 
 
 @dataclass
@@ -44,7 +49,8 @@ class AnswerTooLarge(Exception):
         )
 
 
-def check_work(settings: ServiceSettings, flops: int) -> None:
-    """Raise TooMuchWork for more floating-point operations than one answer is granted."""
-    if flops > settings.max_explain_flops:
-        raise TooMuchWork(flops, settings.max_explain_flops)
+def check_work(settings: ServiceSettings, flops: int, rows: int, otherwise: str = "") -> None:
+    """Raise TooMuchWork where so many rows of so many floating-point operations are more than a look is granted."""
+    limit = settings.max_explain_flops
+    if rows * flops > limit:
+        raise TooMuchWork("NUDGE_MAX_EXPLAIN_FLOPS", limit, rows * flops, limit // flops, otherwise)

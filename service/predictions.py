@@ -20,6 +20,7 @@ from service.answers import JSON
 from service.arrays import BatchTooLarge, InputsRefused
 from service.dependencies import MODEL_NAMED, opened, resolved_model, tenant
 from service.lifespan import Services
+from service.limits import TooMuchWork
 from service.openapi import JSON_BODY, reference, refuses
 from service.parameters import BadParameter
 from service.prediction_requests import Batch, PredictRequest, PredictRowsRequest, quickly, strictly
@@ -114,7 +115,14 @@ _BODY = {
     summary="Predict",
     response_model=Predictions,
     responses=refuses(
-        *JSON_BODY, MalformedForm, SpecError, InputsRefused, BatchTooLarge, pictures.TooManyPixels, NotFound
+        *JSON_BODY,
+        MalformedForm,
+        SpecError,
+        InputsRefused,
+        BatchTooLarge,
+        TooMuchWork,
+        pictures.TooManyPixels,
+        NotFound,
     ),
     openapi_extra={"parameters": [MODEL_PATH], "requestBody": _BODY},
 )
@@ -128,7 +136,7 @@ async def predict(request: Request) -> Response:
     predictor = await services.predictors.get(owner, await resolved_model(request, request.path_params["model_id"]))
     read = _read_form if bodies.content_type(request) == FORM else _read_json
     batch = await read(request, services, owner, predictor)
-    outputs = await services.forwards.run(predictor, batch.inputs, batch.mask)
+    outputs = await services.forwards.run(predictor, batch.inputs, batch.mask, request.is_disconnected)
     if len(outputs) <= FEW:
         content = _answer(predictor, outputs, batch.top)
     else:

@@ -106,7 +106,7 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "too-much-work",
         "That is too much work for one answer",
         "Going through so many rows would take more operations than one answer is granted.",
-        lambda error: {"limit": "NUDGE_MAX_EXPLAIN_FLOPS", "limit_flops": error.limit},
+        lambda error: {"limit": error.setting, "limit_flops": error.limit, "limit_rows": error.most},
     ),
     AnswerTooLarge: Problem(
         413,

@@ -32,6 +32,11 @@ class ServiceSettings(BaseSettings):
         default_factory=_most_of_memory, ge=1, description="Largest estimated memory of a job that is let in."
     )
     max_predict_rows: int = Field(10_000, ge=1, description="Largest batch of one prediction.")
+    max_predict_flops: int = Field(
+        200_000_000_000,
+        ge=1,
+        description="Most floating-point operations of one prediction: 20 seconds where a core does 10^10 each.",
+    )
     max_explain_rows: int = Field(1_000, ge=1, description="Most rows that are explained together.")
     max_explain_flops: int = Field(
         200_000_000_000, ge=1, description="Most floating-point operations of one look at many rows."

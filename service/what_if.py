@@ -184,7 +184,7 @@ async def what_if_changed(
     change layer by layer, and the chain rule path by path. In float64 and evaluation mode; nothing is kept."""
     subject = await services.subjects.get(tenant, model_id)
     examples = await read_examples(services, tenant, subject, wanted)
-    check_work(services.settings, len(examples) * flops(subject.network))
+    check_work(services.settings, flops(subject.network), len(examples))
     return answer(await services.compute(_compute, subject, examples, wanted))
 
 

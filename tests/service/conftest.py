@@ -23,6 +23,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         "NUDGE_MAX_BODY_BYTES": "2000000",
         "NUDGE_MAX_UPLOAD_BYTES": "3000000",
         "NUDGE_MAX_PREDICT_ROWS": "500",
+        "NUDGE_MAX_PREDICT_FLOPS": "100000000",
         "NUDGE_MAX_EVALUATE_ROWS": "100",
         "NUDGE_MAX_EVALUATE_FLOPS": "20000",
         "NUDGE_LOADED_MODELS": "2",

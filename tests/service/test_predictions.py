@@ -182,3 +182,22 @@ def test_the_route_is_counted_and_knows_its_methods(house: House, model: str) ->
     assert answer.headers["allow"] == "POST"
     is_problem(house.http.post("/v1/models/mdl_none/predict", json={"inputs": [[1]]}), 404, "not-found")
     is_problem(house.http.post(path, json={"inputs": [[1, 1]]}, headers={"host": "evil.example"}), 421)
+
+
+def test_a_prediction_that_is_too_much_work_says_how_many_rows_are_not(house: House, wide: str) -> None:
+    path, flops = f"/v1/models/{wide}/predict", predictor(house, wide).flops
+    answer = house.http.post(path, json={"inputs": [[0] * 24] * 400})
+    problem = is_problem(answer, 413, "too-much-work")
+    most = 100_000_000 // flops
+    assert (problem["limit"], problem["limit_flops"], problem["limit_rows"]) == (
+        "NUDGE_MAX_PREDICT_FLOPS",
+        100_000_000,
+        most,
+    )
+    assert f"NUDGE_MAX_PREDICT_FLOPS). {most} rows at most" in problem["detail"]
+    for rows, status in (most, 200), (most + 1, 413):
+        assert house.http.post(path, json={"inputs": [[0] * 24] * rows}).status_code == status
+        tensor = {"name": "input", "shape": [rows, 24], "datatype": "UINT8", "data": [0] * (24 * rows)}
+        answer = house.http.post(f"/v2/models/{wide}/infer", json={"inputs": [tensor]})
+        assert answer.status_code == status, answer.text
+    assert f"{most} rows at most" in answer.json()["error"]
