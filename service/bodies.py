@@ -36,6 +36,16 @@ class WrongContentType(Exception):
 
 
 @dataclass
+class EncodedBody(Exception):
+    """The body is compressed, or otherwise encoded, where it is read as it is."""
+
+    encoding: str
+
+    def __str__(self) -> str:
+        return f"The Content-Encoding is {self.encoding[:100]!r}; send the body as it is, and leave the header out."
+
+
+@dataclass
 class BodyTooSlow(Exception):
     """The body stopped arriving."""
 
@@ -48,6 +58,12 @@ class BodyTooSlow(Exception):
 def content_type(request: Request) -> str:
     """The media type of the body without its parameters, in lower case; empty when it is not given."""
     return _header(request, b"content-type").partition(";")[0].strip().lower()
+
+
+def _check_encoding(request: Request) -> None:
+    encoding = _header(request, b"content-encoding").strip()
+    if encoding and encoding.lower() != "identity":
+        raise EncodedBody(encoding)
 
 
 def _header(request: Request, name: bytes) -> str:
@@ -96,7 +112,8 @@ class _Arriving:
 
 
 async def stream(request: Request, setting: str, limit: int, timeout_s: float) -> AsyncGenerator[bytes, None]:
-    """The body in chunks; raises what a body on its way does."""
+    """The body in chunks; raises EncodedBody, and what a body on its way does."""
+    _check_encoding(request)
     arriving = _Arriving(request, setting, limit, timeout_s)
     while arriving.more:
         if chunk := await arriving.chunk():
@@ -116,8 +133,15 @@ async def read(request: Request, settings: ServiceSettings) -> bytes:
 
 
 async def read_json(request: Request, settings: ServiceSettings, wanted: str = "application/json") -> bytes:
-    """The whole body of a JSON request, within NUDGE_MAX_BODY_BYTES; `wanted` is all that the operation reads."""
+    """The whole body of a JSON request, within NUDGE_MAX_BODY_BYTES; `wanted` is all that the operation reads.
+
+    Raises:
+        WrongContentType: it says that it is something else.
+        EncodedBody: it is compressed.
+        BodyTooLarge, BodyTooSlow, ClientDisconnect: as for every body.
+    """
     kind = content_type(request)
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise WrongContentType(kind, wanted)
+    _check_encoding(request)
     return await read(request, settings)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service import problem_details, problems, strict_json
-from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
+from service.bodies import BodyTooLarge, BodyTooSlow, EncodedBody, WrongContentType
 from service.guard import HostRefused, OriginRefused
 from service.inference_schemas import ErrorResponse
 from service.lanes import Busy
@@ -42,6 +42,7 @@ JSON_BODY: tuple[type[Exception], ...] = (
     BodyTooLarge,
     BodyTooSlow,
     WrongContentType,
+    EncodedBody,
     strict_json.MalformedJson,
     strict_json.RefusedJson,
 )

@@ -12,7 +12,7 @@ from core.sentences import sentence
 from core.spec import Finding, SpecError, pointer
 from service.admission import TooMuchMemory
 from service.arrays import BatchTooLarge, InputsRefused
-from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType
+from service.bodies import BodyTooLarge, BodyTooSlow, EncodedBody, WrongContentType
 from service.dependencies import BadHeader, NoSuchModel, NotReady
 from service.evaluation_request import EvaluationTooLarge
 from service.guard import HostRefused, OriginRefused
@@ -127,6 +127,12 @@ PROBLEMS: dict[type[Exception], Problem] = {
         "wrong-content-type",
         "The content type is not supported",
         "The Content-Type is not one that the operation reads.",
+    ),
+    EncodedBody: Problem(
+        415,
+        "encoded-body",
+        "The body must not be encoded",
+        "The Content-Encoding is not `identity`: the body is read as it is.",
     ),
     HostRefused: Problem(
         421, "unknown-host", "The server is not known by this name", "The Host header is not on the server's list."

@@ -14,7 +14,7 @@ from core.spec import Finding, SpecError, pointer
 from core.weight_files import read_weights
 from service import uploads
 from service.answers import Listing, answer, conditional, listing
-from service.bodies import BodyTooLarge, BodyTooSlow, WrongContentType, content_type
+from service.bodies import BodyTooLarge, BodyTooSlow, EncodedBody, WrongContentType, content_type
 from service.dependencies import Cursor, Limit, Opened, Tenant, WeightsId
 from service.lanes import Busy
 from service.openapi import refuses
@@ -76,7 +76,9 @@ _UPLOAD_BODY = {
     status_code=201,
     summary="Upload weights",
     response_model=WeightsView,
-    responses=refuses(uploads.MalformedForm, BodyTooLarge, BodyTooSlow, WrongContentType, Busy, SpecError, TooLarge),
+    responses=refuses(
+        uploads.MalformedForm, BodyTooLarge, BodyTooSlow, WrongContentType, EncodedBody, Busy, SpecError, TooLarge
+    ),
     openapi_extra=_UPLOAD_BODY,
 )
 async def create_weights(request: Request, services: Opened, tenant: Tenant) -> Response:

@@ -434,3 +434,19 @@ def test_a_mistyped_dry_run_makes_no_job(house: House) -> None:
     before = house.http.get("/v1/jobs").json()["data"]
     is_problem(house.http.post("/v1/jobs?validate_onyl=true", json={}), 422)
     assert house.http.get("/v1/jobs").json()["data"] == before
+
+
+def test_bodies_that_are_encoded(house: House, dataset: str, model: str) -> None:
+    """Whatever reads JSON or a form: a compressed body is not taken for broken text, nor plain text for compressed."""
+    prediction, spec = b'{"inputs": [[1, 1]]}', spec_text(dataset).encode()
+    for path, body in ((f"/v1/models/{model}/predict", prediction), ("/v1/jobs?validate_only=true", spec)):
+        for content in (gzip.compress(body), body):
+            headers = JSON | {"Content-Encoding": "gzip"}
+            problem = is_problem(house.http.post(path, content=content, headers=headers), 415, "encoded-body")
+            assert "'gzip'; send the body as it is" in problem["detail"]
+        for kept in ("identity", "Identity", ""):
+            answer = house.http.post(path, content=body, headers=JSON | {"Content-Encoding": kept})
+            assert answer.status_code == 200, answer.text
+    for path in (f"/v1/models/{model}/predict", "/v1/datasets", "/v1/weights"):
+        answer = house.http.post(path, files={"file": ("a", b"1")}, headers={"Content-Encoding": "br"})
+        is_problem(answer, 415, "encoded-body")
