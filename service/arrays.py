@@ -121,10 +121,20 @@ def shaped(array: Inputs, input_shape: tuple[int, ...]) -> Inputs:
 
 def read_one(value: list[Any] | EncodedArray, input_shape: tuple[int, ...]) -> Inputs:
     """One row (1, *input_shape) of a request that calls it `input`; raises InputsRefused."""
+    shapes = (input_shape, (math.prod(input_shape),))
     try:
         array = decode(value) if isinstance(value, EncodedArray) else numbers([value], input_shape)
-        if isinstance(value, EncodedArray) and array.shape[:1] != (1,):
+        if isinstance(value, EncodedArray) and array.shape not in [(1, *shape) for shape in shapes]:
             array = array[None]
+        given = array.shape[1:]
+        if array.size == 0:
+            raise InputsRefused("/inputs", "There are no numbers; send one row of them.")
+        if given not in shapes:
+            detail = f"The row has the shape {list(given)}; the model takes {list(input_shape)}."
+            if given[1:] in shapes:
+                rows = "a list of one row" if given[0] == 1 else f"a list of {given[0]} rows"
+                detail = f"This is {rows}; `input` is one row alone, of the shape {list(input_shape)}."
+            raise InputsRefused("/inputs", detail)
         return shaped(array, input_shape)
     except InputsRefused as error:
         at = error.pointer.removeprefix("/inputs")
