@@ -18,6 +18,7 @@ from service.dependencies import json_body, opened, resolved_model, tenant
 from service.examples import ExampleRequest, read_examples
 from service.limits import AnswerTooLarge, TooManyRows, TooMuchWork, check_work
 from service.openapi import JSON_BODY, document_body, refuses
+from service.parameters import no_parameters
 from service.predictions import MODEL_PATH, PlainRoute
 from store.errors import NotFound
 
@@ -165,6 +166,7 @@ _read = json_body(ExplainRequest)
 async def explain_example(request: Request) -> Response:
     """What each layer's outputs wish, and how biases, weights and the layer before would have to change for it: in
     evaluation mode, in float64, of the data cost alone."""
+    no_parameters(request)
     services, owner = opened(request), tenant(request)
     subject = await services.subjects.get(owner, await resolved_model(request, request.path_params["model_id"]))
     wanted = await _read(request)

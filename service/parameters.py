@@ -44,6 +44,13 @@ async def strict_parameters(request: Request) -> None:
             raise BadParameter(name, f"Write the number of {name!r} in digits alone, without underscores.")
 
 
+def no_parameters(request: Request) -> None:
+    """The same for a plain route, for which no dependency is solved and which takes none; raises BadParameter."""
+    if request.scope["query_string"]:
+        name = next(iter(request.query_params), "")[:80]
+        raise BadParameter(name, "This operation takes no query parameters; what it is asked stands in its body.")
+
+
 def _known(route: APIRoute) -> Mapping[str, bool]:
     """The parameters of a route; True for those that may be repeated."""
     waiting, known = [route.dependant], dict[str, bool]()

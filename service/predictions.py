@@ -22,7 +22,7 @@ from service.dependencies import MODEL_NAMED, opened, resolved_model, tenant
 from service.lifespan import Services
 from service.limits import TooMuchWork
 from service.openapi import JSON_BODY, reference, refuses
-from service.parameters import BadParameter
+from service.parameters import no_parameters
 from service.prediction_requests import Batch, PredictRequest, PredictRowsRequest, quickly, strictly
 from service.uploads import MalformedForm
 from store.errors import NotFound
@@ -129,9 +129,7 @@ _BODY = {
 async def predict(request: Request) -> Response:
     """Send raw values, as they were uploaded: the model carries its preprocessing. Or name rows of a dataset, or send
     pictures."""
-    if request.scope["query_string"]:
-        name = next(iter(request.query_params), "")[:80]
-        raise BadParameter(name, "This operation takes no query parameters; what it is asked stands in its body.")
+    no_parameters(request)
     services, owner = opened(request), tenant(request)
     predictor = await services.predictors.get(owner, await resolved_model(request, request.path_params["model_id"]))
     read = _read_form if bodies.content_type(request) == FORM else _read_json

@@ -168,8 +168,9 @@ def test_many_at_once_get_their_own_answers(house: House, wide: str, sighted: st
 
 
 def test_query_parameters_are_refused(house: House, model: str) -> None:
-    answer = house.http.post(f"/v1/models/{model}/predict?top=3", json={"inputs": [[1, 1]]})
-    assert is_problem(answer, 422, "invalid-parameter")["errors"][0]["pointer"] == "/query/top"
+    for path, body in (("predict", {"inputs": [[1, 1]]}), ("explain", {"input": [1, 1], "target": "a"})):
+        answer = house.http.post(f"/v1/models/{model}/{path}?top=3", json=body)
+        assert is_problem(answer, 422, "invalid-parameter")["errors"][0]["pointer"] == "/query/top"
 
 
 def test_the_route_is_counted_and_knows_its_methods(house: House, model: str) -> None:
