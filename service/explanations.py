@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import orjson
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -183,10 +184,17 @@ async def explain_example(request: Request) -> Response:
         else:
             content = await services.compute(_answer, subject, examples, detail)
     except NotFinite:
-        at = "/input" if wanted.input is not None else "/row" if wanted.row is not None else "/rows"
         detail_ = "The numbers here are so large that the cost or its derivatives are no longer finite."
-        raise InputsRefused(at, detail_) from None
+        raise InputsRefused(_too_large(subject, examples, wanted), detail_) from None
     return Response(content, media_type=JSON)
+
+
+def _too_large(subject: Subject, examples: Examples, wanted: ExplainRequest) -> str:
+    """Where the request names what is too large: the target, where it is larger than what the input makes."""
+    if wanted.input is None:
+        return "/row" if wanted.row is not None else "/rows"
+    outputs = subject.backpropagate(examples).outputs
+    return "/target" if np.abs(examples.y).max() > np.abs(outputs).max() else "/input"
 
 
 def _answer(subject: Subject, examples: Examples, detail: Detail) -> bytes:

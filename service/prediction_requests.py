@@ -58,11 +58,23 @@ class PredictRowsRequest(Spec):
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Rows (n, *input_shape), the steps (n, time) of them that count, and how many classes to name."""
+    """Rows (n, *input_shape), the steps (n, time) of them that count, and how many classes to name.
+
+    `part`: the part of the request that they are. `first`: the number of the first one in its dataset, if they are of
+    one.
+    """
 
     inputs: Inputs
     mask: Inputs | None = None
     top: int = 1
+    part: str = "inputs"
+    first: int | None = None
+
+    def refusal(self, row: int, detail: str) -> InputsRefused:
+        """What is wrong with one of the rows, said of where the request names it."""
+        if self.first is None:
+            return InputsRefused(f"/{self.part}/{row}", detail)
+        return InputsRefused(f"/{self.part}", f"Row {self.first + row}: {detail}")
 
 
 class _Parsing(threading.local):

@@ -134,11 +134,15 @@ async def predict(request: Request) -> Response:
     predictor = await services.predictors.get(owner, await resolved_model(request, request.path_params["model_id"]))
     read = _read_form if bodies.content_type(request) == FORM else _read_json
     batch = await read(request, services, owner, predictor)
-    outputs = await services.forwards.run(predictor, batch.inputs, batch.mask, request.is_disconnected)
+    try:
+        outputs = await services.forwards.run(predictor, batch.inputs, batch.mask, request.is_disconnected)
+    except SpecError as error:
+        at, detail = error.errors[0]
+        raise batch.refusal(int(at.rpartition("/")[2]), detail) from None
     if len(outputs) <= FEW:
-        content = _answer(predictor, outputs, batch.top)
+        content = _answer(predictor, outputs, batch)
     else:
-        content = await services.compute(_answer, predictor, outputs, batch.top)
+        content = await services.compute(_answer, predictor, outputs, batch)
     return Response(content, media_type=JSON)
 
 
@@ -167,15 +171,14 @@ async def _read_form(request: Request, services: Services, owner: str, predictor
         inputs = await services.compute(pictures.read, form.files, predictor.input_shape, fields.resize, pixels)
     finally:
         form.close()
-    return Batch(inputs, None, fields.top)
+    return Batch(inputs, None, fields.top, "file")
 
 
-def _answer(predictor: Predictor, outputs: Array, top: int) -> bytes:
+def _answer(predictor: Predictor, outputs: Array, batch: Batch) -> bytes:
     """The body of the answer; raises InputsRefused."""
     if not np.isfinite(outputs).all():
         row = int(np.argmin(np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1)))
-        raise InputsRefused(
-            f"/inputs/{row}", "The numbers of this row are so large that the network's outputs are no longer finite."
-        )
-    labels = predictor.label(outputs, top) if isinstance(predictor.schema.target, ClassTarget) else None
+        detail = "The numbers of this row are so large that the network's outputs are no longer finite."
+        raise batch.refusal(row, detail)
+    labels = predictor.label(outputs, batch.top) if isinstance(predictor.schema.target, ClassTarget) else None
     return orjson.dumps({"outputs": outputs, "predictions": labels}, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -34,7 +34,7 @@ def read(datasets: Datasets, tenant: str, predictor: Predictor, wanted: PredictR
     rows = np.arange(wanted.offset, min(schema.rows, wanted.offset + wanted.limit))
     data = datasets.open(record)
     inputs = data.x[rows].reshape(len(rows), *shape)
-    return Batch(inputs, _mask(predictor, data, rows), wanted.top)
+    return Batch(inputs, _mask(predictor, data, rows), wanted.top, "dataset", wanted.offset)
 
 
 def _mask(predictor: Predictor, data: Dataset, rows: Inputs) -> Inputs | None:

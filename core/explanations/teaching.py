@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data import Dataset
+from core.explanations.backpropagation import Examples
 from core.explanations.row_norms import row_norms
 from core.explanations.subject import Subject
 from core.layers.layer import Array
+from core.spec import Finding, SpecError
 from core.workspace import layout
 
 Order = Literal["loss", "gradient_norm"]
@@ -35,14 +37,14 @@ def lessons(subject: Subject, data: Dataset, rows: NDArray[np.int64], order: Ord
     """The `top` of the given rows with the largest loss or gradient, the largest first; equal ones as given.
 
     Raises:
-        SpecError: the dataset is not of the model's kind (at /dataset).
+        SpecError: the dataset, or one of the rows, is not of the model's kind (at /dataset).
     """
     if not len(rows):
         return []
     size = _batch(subject)
     costs, norms, outputs = [], [], []
     for start in range(0, len(rows), size):
-        found = subject.backpropagate(subject.rows(data, rows[start : start + size]))
+        found = subject.backpropagate(_rows(subject, data, rows[start : start + size]))
         costs.append(found.costs)
         norms.append(row_norms(found))
         outputs.append(found.outputs)
@@ -50,6 +52,17 @@ def lessons(subject: Subject, data: Dataset, rows: NDArray[np.int64], order: Ord
     shown = np.concatenate(outputs)
     best = np.argsort(-columns[order], kind="stable")[:top]  # what is not a number comes last
     return [Lesson(int(rows[i]), float(columns["loss"][i]), float(columns["gradient_norm"][i]), shown[i]) for i in best]
+
+
+def _rows(subject: Subject, data: Dataset, rows: NDArray[np.int64]) -> Examples:
+    try:
+        return subject.rows(data, rows)
+    except SpecError as error:
+        at, detail = error.errors[0]
+        if not at.startswith("/inputs/"):
+            raise
+        row = rows[int(at.rpartition("/")[2])]
+        raise SpecError([Finding("/dataset", f"Row {row}: {detail}")]) from None
 
 
 def _batch(subject: Subject) -> int:

@@ -132,6 +132,8 @@ def test_what_is_not_finite_is_refused(house: House) -> None:
     model = house.train(house.submit(dataset, network=layers, loss={"type": "quadratic"}))
     answer = house.http.post(f"/v1/models/{model}/explain", json={"input": [1e300], "target": 1.0})
     assert is_problem(answer, 422, "invalid-inputs")["errors"][0]["pointer"] == "/input"
+    answer = house.http.post(f"/v1/models/{model}/explain", json={"input": [1], "target": 1e308})
+    assert is_problem(answer, 422, "invalid-inputs")["errors"][0]["pointer"] == "/target"
 
 
 def test_limits_are_named(open_house: OpenHouse) -> None:

@@ -202,3 +202,24 @@ def test_a_prediction_that_is_too_much_work_says_how_many_rows_are_not(house: Ho
         answer = house.http.post(f"/v2/models/{wide}/infer", json={"inputs": [tensor]})
         assert answer.status_code == status, answer.text
     assert f"{most} rows at most" in answer.json()["error"]
+
+
+def test_a_row_that_cannot_be_looked_up_is_named_as_the_request_names_it(house: House) -> None:
+    """The model learned from four numbers; the dataset it is asked about has a fifth in its last row but one."""
+    layers = [{"type": "embedding", "size": 4, "dimension": 3}, {"type": "flatten"}, {"type": "dense", "units": 2}]
+    rows = [[0, 1], [2, 3], [1, 1], [3, 0]]
+    known, other = (
+        house.http.post("/v1/datasets", json={"name": "tokens", "x": x, "y": [0, 1, 0, 1]}).json()["id"]
+        for x in (rows, [*rows[:2], [1, 25], [3, 0]])
+    )
+    model = house.train(house.submit(known, network={"layers": layers}, preprocessing={"scale": "none"}, epochs=1))
+    path = f"/v1/models/{model}"
+    for body, at, says in (
+        ({"dataset": other, "offset": 1, "limit": 2}, "/dataset", "Row 2: This model knows"),
+        ({"inputs": [[1, 2], [1, 25]]}, "/inputs/1", "This model knows"),
+    ):
+        error = is_problem(house.http.post(f"{path}/predict", json=body), 422, "invalid-inputs")["errors"][0]
+        assert error["pointer"] == at
+        assert error["detail"].startswith(says)
+    answer = house.http.get(f"{path}/rows", params={"dataset": other, "offset": 1})
+    assert is_problem(answer, 422)["errors"][0]["detail"].startswith("Row 2: This model knows")
