@@ -12,12 +12,13 @@ from core.explanations.backpropagation import Examples
 from core.explanations.explanation import Detail, NotFinite, explain
 from core.explanations.subject import Subject
 from core.schema import JsonScalar
-from core.spec import Finding, Flag, SpecError
+from core.spec import Flag, SpecError
 from service.answers import JSON
 from service.arrays import InputsRefused
 from service.dependencies import json_body, opened, resolved_model, tenant
 from service.examples import ExampleRequest, read_examples
 from service.limits import AnswerTooLarge, TooManyRows, TooMuchWork, check_work
+from service.only import Only, chosen
 from service.openapi import JSON_BODY, document_body, refuses
 from service.parameters import no_parameters
 from service.predictions import MODEL_PATH, PlainRoute
@@ -38,9 +39,7 @@ class ExplainRequest(ExampleRequest):
     """An example, and how much of it is to be told."""
 
     top: Top = Field(5, description="How many of the strongest are named: pairs, neurons, weights of the ranking.")
-    only: Annotated[list[Annotated[int, Field(strict=True, ge=0)]], Field(min_length=1)] | None = Field(
-        None, description="Only these layers, counted from 0 as the spec lists them; all if left out.", examples=[[1]]
-    )
+    only: Only = None
     whole: Flag | None = Field(
         None, description="Whether nudges of weights come whole; if left out, those of up to 4,096 numbers do."
     )
@@ -202,15 +201,7 @@ def _answer(subject: Subject, examples: Examples, detail: Detail) -> bytes:
 
 
 def _detail(wanted: ExplainRequest, subject: Subject) -> Detail:
-    count = len(subject.network.layers)
-    strange = [
-        Finding(f"/only/{place}", f"The model has {count} layers: the last is {count - 1}.")
-        for place, index in enumerate(wanted.only or ())
-        if index >= count
-    ]
-    if strange:
-        raise SpecError(strange)
-    return Detail(wanted.top, None if wanted.only is None else frozenset(wanted.only), wanted.whole)
+    return Detail(wanted.top, chosen(wanted.only, subject.network), wanted.whole)
 
 
 def _is_quick(subject: Subject) -> bool:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.explanations.backpropagation import Examples
-from core.explanations.gradient_check import FLOOR, STEPS, TOLERANCE, Checked, Compared, check, flops
+from core.explanations.gradient_check import ENTRIES, FLOOR, STEPS, TOLERANCE, Checked, Compared, check, flops
 from core.explanations.marking import Marked, mark
 from core.explanations.subject import Subject
 from core.layers.layer import Array
@@ -19,10 +19,12 @@ from service.arrays import InputsRefused
 from service.dependencies import ModelId, Opened, Tenant, json_body
 from service.examples import ExampleRequest, read_examples
 from service.limits import TooManyRows, TooMuchWork, check_work
+from service.only import Only, chosen
 from service.openapi import JSON_BODY, document_body, refuses
 from store.errors import NotFound
 
 router = APIRouter(tags=["models"])
+OTHERWISE = 'Check "only" some layers at a time, the last ones first, which take least, or fewer "entries" of each.'
 Place = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 
 
@@ -41,6 +43,10 @@ class OwnGradient(Spec):
 class GradientCheckRequest(ExampleRequest):
     """The examples at which gradients are compared, and gradients to be marked."""
 
+    only: Only = None
+    entries: Annotated[int, Field(strict=True, ge=0, le=1000)] = Field(
+        ENTRIES, description="How many entries of each parameter are looked at one by one; all where it has no more."
+    )
     gradients: list[OwnGradient] = Field(default=[], max_length=100, description="To be marked.")
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = Field(0, description="Draws directions and entries.")
     top: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
@@ -147,6 +153,7 @@ class GradientCheckView(BaseModel):
         GradientCheckRequest,
         {
             "backward": {"dataset": "ds_01kb8r3v5y8t2n6m4q9w7x1zcd", "rows": [0, 1, 2, 3]},
+            "one layer": {"dataset": "ds_01kb8r3v5y8t2n6m4q9w7x1zcd", "row": 17, "only": [2], "entries": 8},
             "homework": {
                 "input": [5.1, 3.5, 1.4, 0.2],
                 "target": "setosa",
@@ -161,13 +168,15 @@ async def check_gradients(
     model_id: ModelId,
     wanted: Annotated[GradientCheckRequest, Depends(json_body(GradientCheckRequest))],
 ) -> Response:
-    """Backward against differences of the cost, for every parameter; and marks for gradients that are sent along, with
+    """Backward against differences of the cost, for every parameter, or those of `only` some
+    layers; and marks for gradients that are sent along, with
     the slip that would explain them. In float64 and evaluation mode, of the data cost alone."""
     subject = await services.subjects.get(tenant, model_id)
     examples = await read_examples(services, tenant, subject, wanted)
     own = [_own(subject, number, gradient) for number, gradient in enumerate(wanted.gradients)]
-    check_work(services.settings, flops(subject.network), len(examples))
-    return answer(await services.compute(_compute, subject, examples, wanted, own))
+    only = chosen(wanted.only, subject.network)
+    check_work(services.settings, flops(subject.network, only, wanted.entries), len(examples), OTHERWISE)
+    return answer(await services.compute(_compute, subject, examples, wanted, only, own))
 
 
 def _own(subject: Subject, number: int, gradient: OwnGradient) -> tuple[Piece, Array]:
@@ -184,9 +193,13 @@ def _own(subject: Subject, number: int, gradient: OwnGradient) -> tuple[Piece, A
 
 
 def _compute(
-    subject: Subject, examples: Examples, wanted: GradientCheckRequest, own: list[tuple[Piece, Array]]
+    subject: Subject,
+    examples: Examples,
+    wanted: GradientCheckRequest,
+    only: frozenset[int] | None,
+    own: list[tuple[Piece, Array]],
 ) -> GradientCheckView:
-    checked = check(subject, examples, wanted.seed)
+    checked = check(subject, examples, wanted.seed, only=only, entries=wanted.entries)
     found = subject.backpropagate(examples)
     marks = [
         _marked(gradient, mark(found, piece, values), wanted.top)

@@ -21,6 +21,7 @@ from service.parameters import BadParameter
 from store.errors import BadCursor, NotFound
 
 router = APIRouter(tags=["models"])
+OTHERWISE = "Name them with `offset` and `count`, and go on behind them in further requests."
 
 
 class TeachingRow(BaseModel):
@@ -81,7 +82,7 @@ def _rows(
     data = services.datasets.open(services.datasets.get(tenant, dataset_id))
     stop = len(data) if count is None else min(len(data), offset + count)
     rows = np.arange(min(offset, stop), stop)
-    check_work(services.settings, teaching.flops(subject, 1), len(rows))
+    check_work(services.settings, teaching.flops(subject, 1), len(rows), OTHERWISE)
     try:
         check_mask_values(subject.network, data, "/dataset")
         found = teaching.lessons(subject, data, rows, order, told.stop)[told]

@@ -15,14 +15,14 @@ import numpy as np
 
 from core.explanations.backpropagation import Examples
 from core.explanations.subject import Subject
-from core.layers.layer import Array
+from core.layers.layer import Array, forward_through
 from core.network import Network, Piece, pairs
 from core.random import Purpose, Random
 from core.workspace import Workspace
 
 STEPS = (1e-4, 1e-6)  # tried in this order
 DIRECTIONS = 4  # over all entries of a parameter: each finds any wrong one
-ENTRIES = 24  # of each parameter that are looked at one by one, all where there are no more
+ENTRIES = 24  # of each parameter that are looked at one by one if nothing else is said, all where there are no more
 FLOOR = 1e-5  # of the cost, or of 1 where that is more: gradients below it are compared absolutely
 TOLERANCE = 1e-5
 
@@ -59,31 +59,46 @@ class Checked:
         return None if not self.compared else all(compared.error <= TOLERANCE for compared in self.compared)
 
 
-def flops(network: Network) -> int:
-    """About what the check takes for one row."""
-    looks = sum(DIRECTIONS + min(ENTRIES, prod(piece.variable.shape)) for piece in network.parameters())
-    return network.flops * (3 + 4 * len(STEPS) * looks)
+def flops(network: Network, only: frozenset[int] | None = None, entries: int = ENTRIES) -> int:
+    """About what the check takes for one row, at most: where kinks are met, every step is tried."""
+    behind = [at.layer.flops(at.input_shape) for at in network.layers]
+    work = 6 * network.flops
+    for layer, placed in enumerate(network.layers):
+        if placed.learns and (only is None or layer in only):
+            sizes = [prod(piece.variable.shape) for at in placed.walk() for piece in at.parameters]
+            looks = sum(DIRECTIONS + min(entries, size) for size in sizes)
+            work += 2 * network.flops + 4 * len(STEPS) * looks * sum(behind[layer:])
+    return work
 
 
-def check(subject: Subject, examples: Examples, seed: int = 0) -> list[Checked]:
-    """Every parameter of the network, those of layers inside others too, at the mean cost of the examples."""
+def check(
+    subject: Subject,
+    examples: Examples,
+    seed: int = 0,
+    *,
+    only: frozenset[int] | None = None,
+    entries: int = ENTRIES,
+) -> list[Checked]:
+    """Every parameter of the network, or of the layers in `only`, those of layers inside them too, at the mean cost of
+    the examples; so many entries of each are looked at one by one."""
     gradient = subject.backpropagate(examples).gradient
     probe = _Probe(subject, examples)
-    floor = FLOOR * max(1.0, abs(probe.cost))
     found = []
     for layer, placed in enumerate(subject.network.layers):
+        if not placed.learns or (only is not None and layer not in only):
+            continue
+        probe.stand_before(layer)
         for at in placed.walk():
             for piece in at.parameters:
                 random = Random(seed, Purpose.CHECK, layer=piece.start)
-                found.append(_checked(probe, gradient, piece, layer, at.layer.type, random, floor))
+                found.append(_checked(probe, gradient, piece, layer, at.layer.type, random, entries))
     return found
 
 
-def _checked(
-    probe: _Probe, gradient: Array, piece: Piece, layer: int, kind: str, random: Random, floor: float
-) -> Checked:
+def _checked(probe: _Probe, gradient: Array, piece: Piece, layer: int, kind: str, random: Random, most: int) -> Checked:
     size = prod(piece.variable.shape)
-    entries = np.sort(random.permutation(size)[:ENTRIES]).tolist()
+    floor = FLOOR * max(1.0, abs(probe.cost))
+    entries = np.sort(random.permutation(size)[:most]).tolist()
     directions: list[tuple[tuple[int, ...] | None, Array]] = []
     for _ in range(DIRECTIONS):
         u = random.normal((size,))
@@ -105,7 +120,10 @@ def _checked(
 
 
 class _Probe:
-    """The cost of the examples with theta moved, and the side of its kinks that every number is on."""
+    """The cost of the examples with theta moved behind a layer, and the side of its kinks that every number is on.
+
+    What the layers before give stays, and is not computed again.
+    """
 
     def __init__(self, subject: Subject, examples: Examples) -> None:
         self._subject, self._examples = subject, examples
@@ -114,6 +132,14 @@ class _Probe:
         # With room for a gradient, though none is asked for, every layer's numbers stay, and so do their sides.
         self._workspace = Workspace(network, len(examples), theta=self._theta, state=subject.state, gradient=nothing)
         self._room = np.empty_like(examples.y)
+        self._layer = 0
+
+    def stand_before(self, layer: int) -> None:
+        """From here on theta is moved in this layer, or behind it."""
+        if layer:  # what comes to it is made by theta as it is, not as it was moved last
+            self._layer = 0
+            self._look(0, np.zeros(0))
+        self._layer = layer
         self.cost, self._sides = self._look(0, np.zeros(0))
 
     def slope(self, start: int, u: Array) -> tuple[float | None, int]:
@@ -130,9 +156,18 @@ class _Probe:
         kept = part.copy()
         part += change
         with np.errstate(all="ignore"):
-            a = self._workspace.forward(self._examples.x, self._examples.mask)
+            a = self._forward()
             cost = float(self._subject.loss.forward(a, self._examples.y, self._room).mean())
         part[...] = kept
-        found = pairs(self._workspace.network.layers, self._workspace.contexts(len(self._examples)))
+        contexts = self._workspace.contexts(len(self._examples))[self._layer :]
+        found = pairs(self._workspace.network.layers[self._layer :], contexts)
         sides = [side.tobytes() for at, ctx in found for side in at.layer.sides(ctx)]
         return cost, [*sides, self._subject.loss.sides(a, self._examples.y).tobytes()]
+
+    def _forward(self) -> Array:
+        """The outputs, computed from the layer on whose input stands in its context."""
+        if not self._layer:
+            return self._workspace.forward(self._examples.x, self._examples.mask)
+        contexts = self._workspace.contexts(len(self._examples))[self._layer :]
+        layers = [at.layer for at in self._workspace.network.layers[self._layer :]]
+        return forward_through(layers, contexts[0].x, contexts)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from core.checkpoint import Checkpoint
+from core.explanations.gradient_check import DIRECTIONS
 from core.explanations.subject import Subject
+from tests.service.conftest import OpenHouse
 from tests.service.house import TENANT, House, is_problem
 
 
@@ -67,3 +69,31 @@ def test_gradients_of_nothing_are_refused(house: House, model: str, gradient: di
     body = {"input": [0.5, 0.5], "target": "a", "gradients": [gradient]}
     problem = is_problem(house.http.post(f"/v1/models/{model}/gradient-check", json=body), 422)
     assert problem["errors"][0]["pointer"] == pointer
+
+
+def test_some_layers_and_entries(house: House, model: str, dataset: str) -> None:
+    whole = ask(house, model, dataset=dataset, row=1)["parameters"]
+    assert ask(house, model, dataset=dataset, row=1, only=[2])["parameters"] == whole[2:]
+    few = ask(house, model, dataset=dataset, row=1, entries=1)["parameters"]
+    assert {one["compared"] for one in few} == {DIRECTIONS + 1}
+    for body, at in (({"only": [3]}, "/only/0"), ({"only": []}, "/only"), ({"entries": -1}, "/entries")):
+        answer = house.http.post(f"/v1/models/{model}/gradient-check", json={"dataset": dataset, "row": 1} | body)
+        assert is_problem(answer, 422)["errors"][0]["pointer"] == at
+
+
+def test_what_is_too_much_for_one_answer_can_be_asked_for_part_by_part(open_house: OpenHouse) -> None:
+    house = open_house(NUDGE_MAX_EXPLAIN_FLOPS="7000")
+    dataset = house.add_dataset()
+    model = house.train(house.submit(dataset, epochs=1))
+    path = f"/v1/models/{model}/gradient-check"
+    problem = is_problem(house.http.post(path, json={"dataset": dataset, "row": 0}), 413, "too-much-work")
+    assert (problem["limit"], problem["limit_rows"]) == ("NUDGE_MAX_EXPLAIN_FLOPS", 0)
+    assert 'A single row is too much already. Check "only" some layers' in problem["detail"]
+    for part in ({"only": [2]}, {"only": [0], "entries": 0}):
+        answer = house.http.post(path, json={"dataset": dataset, "row": 0} | part)
+        assert answer.status_code == 200, answer.text
+    several = house.http.post(path, json={"dataset": dataset, "rows": list(range(12)), "only": [2]})
+    most = is_problem(several, 413)["limit_rows"]
+    assert 1 <= most < 12
+    fitting = {"dataset": dataset, "rows": list(range(most)), "only": [2]}
+    assert house.http.post(path, json=fitting).status_code == 200

@@ -75,7 +75,11 @@ def test_too_much_work_is_refused_and_a_part_of_it_is_not(open_house) -> None:  
     dataset = house.add_dataset()
     model = house.train(house.submit(dataset))
     answer = house.http.get(f"/v1/models/{model}/rows", params={"dataset": dataset})
-    assert is_problem(answer, 413)["limit"] == "NUDGE_MAX_EXPLAIN_FLOPS"
-    part = house.http.get(f"/v1/models/{model}/rows", params={"dataset": dataset, "count": 2})
+    problem = is_problem(answer, 413)
+    most = problem["limit_rows"]
+    assert problem["limit"] == "NUDGE_MAX_EXPLAIN_FLOPS"
+    assert f"{most} rows at most" in problem["detail"]
+    assert "`offset` and `count`" in problem["detail"]
+    part = house.http.get(f"/v1/models/{model}/rows", params={"dataset": dataset, "count": most})
     assert part.status_code == 200
-    assert len(part.json()["data"]) == 2
+    assert len(part.json()["data"]) == most

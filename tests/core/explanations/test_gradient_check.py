@@ -42,6 +42,20 @@ def test_a_wrong_backward_is_found_where_it_matters():
     assert last.right
 
 
+def test_some_layers_are_checked_as_among_all_for_less():
+    layers = [Dense(units=5), ReLU(), Residual(layers=(Dense(units=4), Tanh(), Dense(units=5))), Dense(units=3)]
+    subject = laid_open(layers, (6,))
+    network, examples = subject.network, some_examples(subject)
+    whole = check(subject, examples, seed=3)
+    for only in ({0}, {2}, {2, 3}, {1}):
+        assert check(subject, examples, seed=3, only=only) == [one for one in whole if one.layer in only]
+    for one in check(subject, examples, seed=3, entries=2):
+        assert len(one.compared) + one.left_out == gradient_check.DIRECTIONS + 2
+        assert one.right
+    assert gradient_check.flops(network, {3}) < gradient_check.flops(network, {0}) < gradient_check.flops(network)
+    assert gradient_check.flops(network, {0}, 2) < gradient_check.flops(network, {0})
+
+
 def test_kinks_are_stepped_around_and_counted():
     subject = laid_open([Dense(units=3), ReLU(), Dense(units=3)], (2,), loss=Quadratic())
     weights, biases = subject.network.layers[0].parameters
