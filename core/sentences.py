@@ -49,6 +49,7 @@ PATTERNS = {
     "delimiter": 'Give one character that is no letter, digit, quote or sign, such as "," or ";".',
 }
 A_NAME = "Use letters, digits and . _ - alone, a letter or digit first, at most 64 of them, with no spaces."
+ENCODED = "This must be a list of numbers in brackets, or an encoded array as an object in braces."
 BOUNDS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -74,7 +75,7 @@ def sentence(error: Mapping[str, Any], path: Sequence[str | int], forms: Forms) 
     """For one error of pydantic's, at a path of the document; `forms` are those of the field that is wrong."""
     kind, context = error["type"], error.get("ctx", {})
     field = str(path[-1])[:80] if path else ""
-    holder = next((part for part in reversed(path) if isinstance(part, str)), "")
+    holder = _holder(path)
     match kind:
         case "union_tag_invalid" | "union_tag_not_found":
             said = _type(error)
@@ -85,7 +86,7 @@ def sentence(error: Mapping[str, Any], path: Sequence[str | int], forms: Forms) 
         case "too_short" | "too_long" | "string_too_short" | "string_too_long":
             said = _length(kind, context)
         case "dict_type" | "model_type" | "model_attributes_type":
-            said = _object(error["input"], holder, forms)
+            said = ENCODED if error["loc"][-1:] == ("<encoded>",) else _object(error["input"], holder, forms)
         case "tuple_type" | "list_type":
             said = "This must be a list in brackets" + _such_as(_list(error["input"], holder, forms))
         case "float_type" if error["loc"][-1:] == ("<number>",):
@@ -110,6 +111,12 @@ def number(value: float) -> str:
     if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
         return str(int(value))
     return format(value, "g").replace("e+", "e")
+
+
+def _holder(path: Sequence[str | int]) -> str:
+    """The field that holds what is wrong. The parameters of a request are no layer's."""
+    holder = next((part for part in reversed(path) if isinstance(part, str)), "")
+    return "" if holder == "parameters" and "layers" not in path else holder
 
 
 def _type(error: Mapping[str, Any]) -> str:

@@ -127,7 +127,7 @@ class _Archive:
         if name == member or self._archive.namelist().count(member) > 1:
             raise _refused(f"The archive is no NPZ, since it holds {_quoted(member)}: {_WAY_OUT}.")
         with self._archive.open(member) as stream:
-            source = read_header(cast(BinaryIO, stream), name)
+            source = read_header(cast(BinaryIO, stream), name, "save weights as float32 or float64")
         tensor = Tensor(name, source.dtype.newbyteorder("=").name, source.shape)
         if source.header + _bytes(tensor) != self._archive.getinfo(member).file_size:
             raise _refused(f"{_quoted(name)} is shorter or longer than it says: {_WAY_OUT} once more.")

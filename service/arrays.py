@@ -103,8 +103,12 @@ def decode(encoded: EncodedArray, at: str = "/inputs") -> Inputs:
 
 def shaped(array: Inputs, input_shape: tuple[int, ...]) -> Inputs:
     """Rows of the input shape, which may have come flat (n, *input_shape), all finite; raises InputsRefused."""
-    if array.ndim == 0 or len(array) == 0 or array.size == 0:
+    if array.ndim == 0 or len(array) == 0:
         raise InputsRefused("/inputs", "There are no rows; send at least one.")
+    if array.size == 0:
+        raise InputsRefused(
+            "/inputs", f"There are no numbers in the rows; the model takes {list(input_shape)} in each."
+        )
     if array.shape[1:] != input_shape:
         if array.ndim != 2 or array.shape[1] != math.prod(input_shape):
             detail = (

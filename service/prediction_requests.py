@@ -139,7 +139,9 @@ def strictly(body: bytes, predictor: Predictor, max_rows: int) -> Batch | Predic
         MalformedJson, RefusedJson, SpecError, InputsRefused, BatchTooLarge.
     """
     value = strict_json.loads(body)
-    of_dataset = isinstance(value, dict) and "dataset" in value and "inputs" not in value
+    of_dataset = isinstance(value, dict) and "dataset" in value
+    if of_dataset and "inputs" in value:
+        raise SpecError([Finding("/dataset", "Send `inputs`, or name rows of a `dataset`: not both.")])
     rows = value.get("inputs") if isinstance(value, dict) else None
     if isinstance(rows, list):
         value = {**value, "inputs": []}  # what is left is short enough for pydantic

@@ -19,7 +19,8 @@ class NoDescent(Exception):
         if not self.traced:
             return 'This job recorded no path: submit one with "trace": {"surface": true}.'
         if self.status in OVER:
-            return f"A path is looked back at when a training has come to its end; this job {self.status} before."
+            ended = "was cancelled" if self.status == "cancelled" else self.status
+            return f"A path is looked back at when a training has come to its end; this job {ended} before."
         return f"The path is looked back at when training is over; this job is {self.status}."
 
 

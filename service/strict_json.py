@@ -42,7 +42,7 @@ class _Refusal:
 
 
 def _constant(name: str) -> _Refusal:
-    return _Refusal(f"{name} is not a JSON number; leave the value out, send null or a finite number.")
+    return _Refusal(f"{name} is not a JSON number; send a finite number, or leave the value out.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Refusal:

@@ -72,8 +72,15 @@ class Uploads:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-async def receive(request: Request, folder: Path, limit: int, timeout_s: float) -> Form:
-    """Stream the form of a request into files in `folder`.
+async def receive(
+    request: Request,
+    folder: Path,
+    limit: int,
+    timeout_s: float,
+    fields: tuple[str, ...] = FIELDS,
+    files: tuple[str, ...] = FILES,
+) -> Form:
+    """Stream the form of a request into files in `folder`; it has these parts and no others.
 
     Raises:
         MalformedForm: no boundary, or not a form.
@@ -84,7 +91,7 @@ async def receive(request: Request, folder: Path, limit: int, timeout_s: float) 
     boundary = parameters.get(b"boundary")
     if not boundary:
         raise MalformedForm("The Content-Type has no boundary; let the HTTP library write it.")
-    form = _FormWriter(folder)
+    form = _FormWriter(folder, fields, files)
     try:
         try:
             parser = form.parser(boundary)
@@ -115,8 +122,9 @@ async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 class _FormWriter:
     """Takes what the parser finds, part by part."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fields: tuple[str, ...], files: tuple[str, ...]) -> None:
         self.form = Form()
+        self._fields, self._files = fields, files
         self.ended = False
         self._folder = folder
         self._header = b""
@@ -163,13 +171,14 @@ class _FormWriter:
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        if name not in FILES and name not in FIELDS:
-            known = ", ".join((*FIELDS, *FILES))
-            raise SpecError([Finding(pointer((name[:80],)), f"There is no such part; known are {known}.")])
+        parts = (*self._fields, *self._files)
+        if name not in parts:
+            known = f"known are {', '.join(parts)}" if len(parts) > 1 else f"send the part {parts[0]} alone"
+            raise SpecError([Finding(pointer((name[:80],)), f"There is no such part; {known}.")])
         if name in self.form.fields or name in self.form.files:
             raise SpecError([Finding(pointer((name,)), "The part is given twice; keep one of them.")])
         self._name = name
-        if name in FILES:
+        if name in self._files:
             self.form.files[name] = self._folder / name
             self._file = self.form.files[name].open("wb")
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.readers import TooLarge
-from core.spec import Finding, SpecError, pointer
+from core.spec import Finding, SpecError
 from core.weight_files import read_weights
 from service import uploads
 from service.answers import Listing, answer, conditional, listing
@@ -90,7 +90,8 @@ async def create_weights(request: Request, services: Opened, tenant: Tenant) -> 
         raise WrongContentType(kind, FORM)
     settings = services.settings
     async with services.uploads.slot() as folder:
-        form = await uploads.receive(request, folder, settings.max_upload_bytes, settings.body_timeout_s)
+        limit, timeout_s = settings.max_upload_bytes, settings.body_timeout_s
+        form = await uploads.receive(request, folder, limit, timeout_s, fields=(), files=("file",))
         into = folder / "weights.safetensors"
         tensors = await asyncio.to_thread(_read, form, into, settings.max_upload_bytes)
         record = await services.call(services.weights.add, tenant, into, tensors)
@@ -98,9 +99,6 @@ async def create_weights(request: Request, services: Opened, tenant: Tenant) -> 
 
 
 def _read(form: uploads.Form, into: Path, limit: int) -> list[dict[str, Any]]:
-    strange = [name for name in (*form.fields, *form.files) if name != "file"]
-    if strange:
-        raise SpecError([Finding(pointer((strange[0],)), "Weights are one file: send the part file alone.")])
     if "file" not in form.files:
         raise SpecError([Finding("/file", "There is no file; send the weights as the part file.")])
     return [tensor._asdict() for tensor in read_weights(form.files["file"], into, limit)]

@@ -96,5 +96,5 @@ def _find(connection: Connection, tenant: str, name: str, alias: str) -> AliasRe
 
 def _there(found: AliasRecord | None, name: str, alias: str) -> AliasRecord:
     if found is None:
-        raise NotFound("alias", f"{alias} of {name}")
+        raise NotFound(f"alias of {name}", alias)
     return found

@@ -15,7 +15,7 @@ class NotFound(StoreError):
     id: str
 
     def __str__(self) -> str:
-        return f"There is no {self.kind} {self.id!r}."
+        return f"There {'are' if self.kind == 'weights' else 'is'} no {self.kind} {self.id!r}."
 
 
 _ANEW = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -146,7 +147,14 @@ class Subject:
             known = {class_key(label) for label in ours.target.classes}
             strange = [label for label in theirs.target.classes if class_key(label) not in known]
             if strange:
-                raise SpecError([Finding("/dataset", f"The model does not know its class {strange[0]!r}.")])
+                raise SpecError(
+                    [
+                        Finding(
+                            "/dataset",
+                            f"The model does not know its class {_shown(strange[0])}.",
+                        )
+                    ]
+                )
             return data.with_classes(ours.target)
         if isinstance(ours.target, RealTarget) and isinstance(theirs.target, RealTarget):
             if ours.target.width == theirs.target.width:
@@ -172,8 +180,12 @@ def _class_number(value: object, target: ClassTarget) -> int:
         for number, known in enumerate(target.classes):
             if class_key(known) == class_key(label):
                 return number
-    some = ", ".join(map(repr, target.classes[:10])) + (", ..." if target.width > 10 else "")
+    some = ", ".join(map(_shown, target.classes[:10])) + (", ..." if target.width > 10 else "")
     raise SpecError([Finding("/target", f"The model does not know this class; it knows {some}.")])
+
+
+def _shown(label: JsonScalar) -> str:
+    return json.dumps(label, ensure_ascii=False)
 
 
 def _numbers(value: object, width: int) -> Array:

@@ -23,11 +23,13 @@ from core.schema import DataSchema
 MAGIC = b"\x93NUMPY"
 MAX_HEADER = 10_000
 NUMERIC = re.compile(r"[<>|=](b1|u[1248]|i[1248]|f[248])")
+LABELS = "save labels as whole numbers, or upload labels that are text as CSV or JSON Lines"
 LENGTH = {1: "<H", 2: "<I", 3: "<I"}
 
 
-def read_header(stream: BinaryIO, name: str) -> ArraySource:
-    """The array that begins here; raises DataError for all but plain numbers."""
+def read_header(stream: BinaryIO, name: str, instead_of_text: str = LABELS) -> ArraySource:
+    """The array that begins here; raises DataError for all but plain numbers, with `instead_of_text` where it is
+    text."""
     start = stream.read(8)
     if start[:6] != MAGIC or len(start) < 8 or start[6] not in LENGTH:
         raise DataError(f"{name} is not a NumPy array: save it with numpy.save or numpy.savez.")
@@ -44,7 +46,7 @@ def read_header(stream: BinaryIO, name: str) -> ArraySource:
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
         raise _damaged(name) from None
     if not isinstance(descr, str) or not NUMERIC.fullmatch(descr):
-        raise DataError(f"{name} holds {_what(descr)}, not plain numbers: {_way_out(descr)}.")
+        raise DataError(f"{name} holds {_what(descr)}, not plain numbers: {_way_out(descr, instead_of_text)}.")
     is_shape = isinstance(shape, tuple) and all(type(axis) is int and axis >= 0 for axis in shape)
     if not is_shape or not isinstance(fortran, bool):
         raise _damaged(name)
@@ -64,12 +66,12 @@ def _what(descr: object) -> str:
     return kinds.get(kind, f"elements of type {shown(descr)}")
 
 
-def _way_out(descr: object) -> str:
+def _way_out(descr: object, instead_of_text: str) -> str:
     kind = descr.lstrip("<>|=")[:1] if isinstance(descr, str) else ""
     if kind == "O":
         return "pickles are never opened, save it after .astype(numpy.float32)"
     if kind in ("U", "S"):
-        return "save labels as whole numbers, or upload labels that are text as CSV or JSON Lines"
+        return instead_of_text
     return "save one plain array of numbers, for instance after .astype(numpy.float32)"
 
 

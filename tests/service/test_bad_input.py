@@ -450,3 +450,22 @@ def test_bodies_that_are_encoded(house: House, dataset: str, model: str) -> None
     for path in (f"/v1/models/{model}/predict", "/v1/datasets", "/v1/weights"):
         answer = house.http.post(path, files={"file": ("a", b"1")}, headers={"Content-Encoding": "br"})
         is_problem(answer, 415, "encoded-body")
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "says"),
+    [
+        ('{"inputs": "abc"}', "/inputs", "a list of numbers in brackets, or an encoded array as an object"),
+        ('{"inputs": [[1, 1]], "mask": "x"}', "/mask", "a list of numbers in brackets, or an encoded array"),
+        ('{"inputs": [[]]}', "/inputs", "There are no numbers in the rows; the model takes [2] in each."),
+        ('{"inputs": []}', "/inputs", "There are no rows"),
+        ('{"inputs": [[1, 1]], "dataset": "ds_1"}', "/dataset", "Send `inputs`, or name rows of a `dataset`: not both"),
+        ('{"inputs": [[NaN, 1]]}', "/inputs/0/0", "NaN is not a JSON number; send a finite number"),
+    ],
+)
+def test_predictions_are_refused_in_words_of_their_own(
+    house: House, model: str, body: str, pointer: str, says: str
+) -> None:
+    error = is_problem(house.http.post(f"/v1/models/{model}/predict", content=body, headers=JSON), 422)["errors"][0]
+    assert error["pointer"] == pointer
+    assert says in error["detail"]

@@ -60,7 +60,7 @@ def test_gradients_are_told_where_they_were_compared(house: House, traced: tuple
 def test_a_job_without_a_descent_says_why(house: House, dataset: str) -> None:
     plain, waiting, stopped = (house.submit(dataset, **more) for more in ({}, TRACED, TRACED))
     house.http.post(f"/v1/jobs/{stopped}/cancel")
-    for job, says in ((plain, '"trace"'), (waiting, "this job is queued"), (stopped, "this job cancelled before")):
+    for job, says in ((plain, '"trace"'), (waiting, "this job is queued"), (stopped, "this job was cancelled before")):
         for path in ("surface", "gradients?step=0"):
             problem = is_problem(house.http.get(f"/v1/jobs/{job}/{path}"), 409, "no-descent")
             assert says in problem["detail"]

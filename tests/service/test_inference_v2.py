@@ -284,6 +284,7 @@ REFUSED: list[tuple[int, Any, str]] = [
     (422, {}, "/inputs"),
     (422, [], "This must be an object"),
     (422, {"inputs": []}, "/inputs"),
+    (422, {"inputs": [given()], "parameters": "x"}, "/parameters: This must be an object in braces."),
     (422, {"inputs": [given()] * 3}, "/inputs"),
     (422, {"inputs": [given(), given()]}, "/inputs: This model takes 'inputs'"),
     (422, {"inputs": [given(), given(name="mask")]}, "/inputs: This model takes 'inputs'"),

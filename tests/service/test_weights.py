@@ -92,8 +92,16 @@ def test_what_is_no_file_of_weights_is_refused(house: House) -> None:
     assert problem["errors"][0]["pointer"] == "/file"
     assert "never opened" in problem["detail"]
     is_problem(upload(house, save({"a": np.array([np.nan])})), 422, "invalid-spec")
-    is_problem(upload(house, save(tensors()), data={"name": "mine"}), 422, "invalid-spec")
-    is_problem(house.http.post("/v1/weights", files={"x": b"1"}), 422, "invalid-spec")
+    for strange in (
+        upload(house, save(tensors()), data={"name": "mine"}),
+        house.http.post("/v1/weights", files={"x": b"1"}),
+    ):
+        detail = is_problem(strange, 422, "invalid-spec")["errors"][0]["detail"]
+        assert detail == "There is no such part; send the part file alone."
+    text = io.BytesIO()
+    np.savez(text, a=np.array(["a", "b"]))
+    assert "text, not plain numbers: save weights as float32" in upload(house, text.getvalue()).json()["detail"]
+    assert "There are no weights" in is_problem(house.http.get("/v1/weights/nope"), 404)["detail"]
     is_problem(house.http.post("/v1/weights", content=save(tensors())), 415, "wrong-content-type")
     is_problem(upload(house, save({"a": np.zeros(10**6)})), 413, "body-too-large")
     file = io.BytesIO()

@@ -68,7 +68,7 @@ def test_an_example_may_be_rows_of_a_dataset(house: House, model: str, dataset: 
         (ASKED | {"input": [[1, 2]], "target": "b"}, "/input", "This is a list of one row; `input` is one row alone"),
         (ASKED | {"input": [[1, 2], [3, 4]], "target": "b"}, "/input", "a list of 2 rows; `input` is one row alone"),
         (ASKED | {"input": [], "target": "b"}, "/input", "There are no numbers; send one row"),
-        (ASKED | {"input": [1, 2], "target": "c"}, "/target", "it knows 'a', 'b'"),
+        (ASKED | {"input": [1, 2], "target": "c"}, "/target", 'it knows "a", "b"'),
         (ASKED | INLINE | {"mask": [1, 1]}, "/mask", "leave it out"),
         (ASKED | INLINE | {"layer": 7}, "/layer", "the last is 2"),
         (ASKED | INLINE | {"parameter": "scale"}, "/parameter", "weights, biases"),

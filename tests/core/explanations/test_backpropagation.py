@@ -115,6 +115,7 @@ def test_class_weights_count_as_in_training():
     [
         (ClassTarget(classes=(0, 1, 2)), "1", "it knows 0, 1, 2"),
         (ClassTarget(classes=(0, 1, 2)), [1], "it knows 0, 1, 2"),
+        (ClassTarget(classes=(False, True)), 1, "it knows false, true"),
         (RealTarget(shape=(3,)), [1.0, 2.0], "3 numbers"),
         (RealTarget(shape=(3,)), "oak", "3 numbers"),
         (RealTarget(shape=(3,)), None, "3 numbers"),
@@ -137,7 +138,7 @@ def test_a_dataset_of_another_kind_is_refused():
 
     for strange, says in (
         (data((3,), ClassTarget(classes=("ash", "elm"))), r"of shape \[3\]"),
-        (data((2,), ClassTarget(classes=("ash", "yew"))), "does not know its class 'yew'"),
+        (data((2,), ClassTarget(classes=("ash", "yew"))), 'does not know its class "yew"'),
         (data((2,), RealTarget(shape=()), np.zeros(4)), "Its targets are real numbers"),
     ):
         with pytest.raises(SpecError, match=says):
