@@ -28,9 +28,10 @@ class TooMuchWork(Exception):
     def __str__(self) -> str:
         rows = f"{self.most:,} rows" if self.most > 1 else "One row"
         way_out = f"{rows} at most can be asked about at a time." if self.most else "A single row is too much already."
+        otherwise = self.otherwise or ("" if self.most else "Have the limit raised.")
         return (
             f"This takes about {self.flops:.2g} floating-point operations; this server grants one answer "
-            f"{self.limit:.2g} ({self.setting}). {way_out} {self.otherwise}"
+            f"{self.limit:.2g} ({self.setting}). {way_out} {otherwise}"
         ).rstrip()
 
 

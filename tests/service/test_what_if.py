@@ -7,6 +7,7 @@ import pytest
 
 from core.checkpoint import Checkpoint
 from core.explanations.subject import Subject
+from tests.service.conftest import OpenHouse
 from tests.service.house import TENANT, House, is_problem
 
 ASKED = {"layer": 0, "parameter": "weight", "index": [1, 2], "delta": 1e-4}
@@ -116,3 +117,13 @@ def test_a_parameter_inside_a_block_is_named_as_the_gradient_check_names_it(hous
     sent = [named | {"values": [[0.0, 0.0], [found["gradient"], 0.0]]}]
     marked = house.http.post(f"/v1/models/{model}/gradient-check", json=INLINE | {"gradients": sent}).json()["marks"]
     assert (marked[0]["parameter"], marked[0]["off"]) == ("layers.0.layers.0.weights", 3)
+
+
+def test_a_row_that_is_too_much_work_alone_has_no_way_but_the_limit(open_house: OpenHouse) -> None:
+    house = open_house(NUDGE_MAX_EXPLAIN_FLOPS="10")
+    dataset = house.add_dataset()
+    model = house.train(house.submit(dataset, epochs=1))
+    body = {"dataset": dataset, "row": 0, "layer": 0, "parameter": "bias", "index": [0], "delta": 0.1}
+    problem = is_problem(house.http.post(f"/v1/models/{model}/what-if", json=body), 413, "too-much-work")
+    assert problem["limit_rows"] == 0
+    assert problem["detail"].endswith("A single row is too much already. Have the limit raised.")
