@@ -275,4 +275,5 @@ async def delete_dataset(services: Opened, tenant: Tenant, dataset_id: DatasetId
     """Refused while any job was made from it."""
     await services.write(services.datasets.delete, tenant, dataset_id)
     services.admission.forget()
+    services.open_datasets.forget(tenant, dataset_id)
     return Response(status_code=204)

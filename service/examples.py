@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from core.data import Dataset
 from core.explanations.backpropagation import Examples
 from core.explanations.subject import Subject
 from core.layers.layer import Array
@@ -71,14 +72,11 @@ async def read_examples(services: Services, tenant: str, subject: Subject, wante
     assert rows is not None
     if len(rows) > services.settings.max_explain_rows:
         raise TooManyRows(services.settings.max_explain_rows)
-    dataset_id = checked_id("dataset", wanted.dataset)
-    return await services.call(_stored, services, tenant, subject, dataset_id, rows, wanted.row is not None)
+    data = await services.open_datasets.get(tenant, checked_id("dataset", wanted.dataset))
+    return await services.call(_stored, subject, data, rows, wanted.row is not None)
 
 
-def _stored(
-    services: Services, tenant: str, subject: Subject, dataset_id: str, rows: list[int], single: bool
-) -> Examples:
-    data = services.datasets.open(services.datasets.get(tenant, dataset_id))
+def _stored(subject: Subject, data: Dataset, rows: list[int], single: bool) -> Examples:
     places = ["/row"] if single else [f"/rows/{place}" for place in range(len(rows))]
     for at, row in zip(places, rows, strict=True):
         if row >= len(data):

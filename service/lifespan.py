@@ -6,8 +6,8 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
+from core.checkpoint import Checkpoint
 from core.explanations.subject import Subject
 from core.predictor import Predictor
 from service.admission import Admission
@@ -27,6 +27,7 @@ from store.jobs import Jobs
 from store.models import Models
 from store.predictions import Predictions
 from store.queue import Doorbell
+from store.records import ModelRecord
 from store.settings import StoreSettings
 from store.submissions import NewJob, Submission
 from store.weights import WeightSets
@@ -36,6 +37,7 @@ COMPUTERS = 2  # each keeps a workspace for each model that it meets
 COMPUTING_S = 20.0
 ASSESSING_S = 60.0  # what takes long has a line of its own, so that predictions need not wait behind it
 LARGEST_GROUP = 32
+OPEN_DATASETS = 16
 PATIENCE_S = 0.8  # with the store's own 4 s, an outage is told within 5 s
 
 
@@ -64,16 +66,25 @@ class Services:
         self.admission = Admission(self.datasets, self.jobs, self.weights, self.blobs, settings.max_memory_bytes)
         self.doorbell = Doorbell(store.broker_url)
         self.broadcast = Broadcast(self.jobs, self.call, settings.heartbeat_s)
-        quick = partial(Predictor.from_checkpoint, compiled=True)
-        self.predictors = Loaded(self.models, self.call, settings.loaded_models, quick)
+        self.predictors = Loaded(self.call, settings.loaded_models, self.models.get, self._predictor)
         self.model_names = ModelNames(self.models, self.call)
         self.forwards = Forwards(self.compute, settings.max_predict_flops)
-        self.subjects = Loaded(self.models, self.call, settings.loaded_models, Subject.from_checkpoint)
+        self.subjects = Loaded(self.call, settings.loaded_models, self.models.get, self._subject)
+        self.open_datasets = Loaded(self.call, OPEN_DATASETS, self.datasets.get, self.datasets.open)
         folder = store.data.absolute() / "uploads" / f"{os.getpid()}-{secrets.token_hex(4)}"
         self.uploads = Uploads(folder, settings.max_uploads)
 
     async def _write_jobs(self, group: list[NewJob]) -> list[Submission | Exception]:
         return await self.write(self.jobs.submit_all, group)
+
+    def _predictor(self, record: ModelRecord) -> Predictor:
+        return Predictor.from_checkpoint(self._checkpoint(record), compiled=True)
+
+    def _subject(self, record: ModelRecord) -> Subject:
+        return Subject.from_checkpoint(self._checkpoint(record))
+
+    def _checkpoint(self, record: ModelRecord) -> Checkpoint:
+        return Checkpoint.from_bytes(self.models.load(record))
 
     async def close(self) -> None:
         """Close everything, in an order in which nothing misses what it needs."""

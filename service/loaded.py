@@ -1,4 +1,4 @@
-"""Models kept ready for use: the least recently used one goes first."""
+"""What is kept ready for use, models and datasets: the least recently used one goes first."""
 
 import asyncio
 from collections import OrderedDict
@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from core.checkpoint import Checkpoint
 from store.errors import NotFound
-from store.models import Models
 
+R = TypeVar("R")
 T = TypeVar("T")
-# A model never changes, but it may be deleted by another server: ask the store again after this time.
+# None of these ever changes, but it may be deleted by another server: ask the store again after this time.
 TRUSTED_S = 2.0
 
 
@@ -22,41 +21,44 @@ class _Entry(Generic[T]):
 
 
 class Loaded(Generic[T]):
-    """Models by tenant and id, each as what `make` makes of its checkpoint; at most `size` of them."""
+    """Things by tenant and id, each as what `make` makes of the record that `get` finds; at most `size` of them.
+
+    `call` runs a function of the store in a thread.
+    """
 
     def __init__(
-        self, models: Models, call: Callable[..., Awaitable[Any]], size: int, make: Callable[[Checkpoint], T]
+        self, call: Callable[..., Awaitable[Any]], size: int, get: Callable[[str, str], R], make: Callable[[R], T]
     ) -> None:
-        self._models = models
         self._call = call
         self._size = size
-        self._make = make
+        self._get = get
+        self._load: Callable[[str, str], T] = lambda tenant, thing_id: make(get(tenant, thing_id))
         self._loaded: OrderedDict[tuple[str, str], _Entry[T]] = OrderedDict()
         self._loading: dict[tuple[str, str], asyncio.Future[T]] = {}
 
-    async def get(self, tenant: str, model_id: str) -> T:
-        """A model ready for use; raises NotFound."""
-        key = (tenant, model_id)
+    async def get(self, tenant: str, thing_id: str) -> T:
+        """It, ready for use; raises NotFound."""
+        key = (tenant, thing_id)
         now = asyncio.get_running_loop().time()
         found = self._loaded.get(key)
         if found is None:
             return await self._load_once(key)
         if now - found.asked_at > TRUSTED_S:
             try:
-                await self._call(self._models.get, tenant, model_id)
+                await self._call(self._get, tenant, thing_id)
             except NotFound:
-                self.forget(tenant, model_id)
+                self.forget(tenant, thing_id)
                 raise
             found.asked_at = now
         self._loaded.move_to_end(key)
         return found.made
 
-    def forget(self, tenant: str, model_id: str) -> None:
-        """Drop a model that was deleted."""
-        self._loaded.pop((tenant, model_id), None)
+    def forget(self, tenant: str, thing_id: str) -> None:
+        """Drop what was deleted."""
+        self._loaded.pop((tenant, thing_id), None)
 
     async def _load_once(self, key: tuple[str, str]) -> T:
-        """However many ask for a model at once, it is loaded once."""
+        """However many ask for it at once, it is loaded once."""
         if key not in self._loading:
             task = asyncio.ensure_future(self._call(self._load, *key))
             self._loading[key] = task
@@ -66,7 +68,3 @@ class Loaded(Generic[T]):
         while len(self._loaded) > self._size:
             self._loaded.popitem(last=False)
         return made
-
-    def _load(self, tenant: str, model_id: str) -> T:
-        record = self._models.get(tenant, model_id)
-        return self._make(Checkpoint.from_bytes(self._models.load(record)))
