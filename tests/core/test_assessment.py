@@ -159,7 +159,7 @@ def test_data_of_another_kind_are_refused() -> None:
     strange = some_rows(subject, 5, target=ClassTarget(classes=("ash", "fir", "oak")))
     schema = DataSchema(rows=5, input_shape=(2,), input_dtype="float64", target=RealTarget(shape=()))
     real = Dataset(schema, np.zeros((5, 2)), np.zeros(5))
-    for data, said in (wide, "shape [3]"), (strange, "'fir'"), (real, "real numbers"):
+    for data, said in (wide, "shape [3]"), (strange, '"fir"'), (real, "real numbers"):
         with pytest.raises(SpecError, match="/dataset") as refused:
             assess(subject, data, range(5), 1)
         assert said in refused.value.errors[0].detail

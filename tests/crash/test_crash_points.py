@@ -192,7 +192,7 @@ def predicted(fleet: Fleet, dataset: str) -> dict[str, tuple[Spec, str]]:
     model = fleet.wait_over(fleet.submit(BASE | SPECS["small"] | {"dataset": dataset})).model_id
     few: Spec = {"model": model, "dataset": dataset, "outputs": True, "limits": {"attempts": 100}}
     found: dict[str, tuple[Spec, str]] = {}
-    for name, spec in {"few": few, "many": few | {"dataset": fleet.upload(20_000)}}.items():
+    for name, spec in {"few": few, "many": few | {"dataset": fleet.upload(60_000)}}.items():
         calm = fleet.wait_over(fleet.submit(spec))
         found[name] = spec, fleet.predictions.get(TENANT, calm.id).blob
     return found

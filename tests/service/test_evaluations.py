@@ -83,7 +83,7 @@ def test_what_cannot_be_asked(house: House, model: str, dataset: str, body: dict
 def test_data_that_the_model_does_not_know(house: House, model: str, dataset: str) -> None:
     bodies = {
         "shape [3]": {"name": "wide", "x": [[1, 2, 3]] * 2, "y": ["a", "b"]},
-        "'c'": {"name": "strange", "x": [[1, 2]] * 2, "y": ["a", "c"]},
+        '"c"': {"name": "strange", "x": [[1, 2]] * 2, "y": ["a", "c"]},
         "real numbers": {"name": "real", "x": [[1, 2]] * 2, "y": [0.5, 1.5]},
     }
     for said, body in bodies.items():
