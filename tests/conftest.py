@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.infrastructure.postgres import PostgresServer, running_postgres
 from tests.infrastructure.valkey import ValkeyServer, running_valkey
+
+# A shell's background job ignores it, and so would all that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about the machine than about the code.
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
