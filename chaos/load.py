@@ -15,7 +15,7 @@ from chaos.house import House
 from chaos.ledger import Ledger
 
 FEWEST = 8
-AIM = 12  # jobs alive: more than the fewest, so that a server that is down does not starve the house
+AIM = 14  # jobs alive: more than the fewest, so that a server that is down does not starve the house
 KEYLESS, TWICE, TOGETHER = 0.05, 0.15, 0.15
 
 
