@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from core.categories import check_inputs
 from core.checkpoint import Checkpoint
-from core.compiled.library import load
+from core.compiled.library import loaded
 from core.compiled.outputs import CompiledOutputs
 from core.layers.layer import Array
 from core.losses import AnyLoss, Loss
@@ -21,6 +21,7 @@ from core.preprocessing import Preprocessing
 from core.schema import ClassTarget, DataSchema, JsonScalar
 from core.workspace import Workspace, evaluation_rows
 
+_STORED = frozenset(map(np.dtype, ("uint8", "float32", "float64")))
 _LOSS: TypeAdapter[Loss] = TypeAdapter(AnyLoss)
 
 Ranked = TypedDict("Ranked", {"class": JsonScalar, "probability": float})
@@ -41,14 +42,15 @@ class Predictor:
         *,
         compiled: bool = False,
     ) -> None:
-        """`compiled`: whether the driver computes, where there is one, which is faster; else NumPy alone does."""
+        """`compiled`: whether the driver computes, which is faster, where it has been compiled; else NumPy alone does.
+        It is not compiled here: somebody may wait for the prediction."""
         self.network, self.schema = network, schema
         self._loss, self._preprocessing = loss, preprocessing
         self._theta, self._state = theta, state
         self.rows = evaluation_rows(network, theta.dtype.name)  # that are computed together
         self.flops = network.flops  # of one row
         self._looks_up = any(at.layer.categories() is not None for at in network.layers)
-        self._library = load(theta.dtype.name) if compiled else None
+        self._library = loaded(theta.dtype.name) if compiled else None
         self._mine = threading.local()  # each thread computes in a room of its own
 
     @classmethod
@@ -106,7 +108,10 @@ class Predictor:
             raise ValueError("Only a model of classes can name one.")
         outputs, order = self.rank(outputs, top)
         result: list[Prediction] = []
-        best = outputs[np.arange(len(outputs))[:, np.newaxis], order]
+        if order.shape[1] == 1:
+            best = np.maximum.reduce(outputs, axis=1, keepdims=True)
+        else:
+            best = outputs[np.arange(len(outputs))[:, np.newaxis], order]
         for places, chances in zip(order.tolist(), best.tolist(), strict=True):
             ranked: list[Ranked] = [
                 {"class": target.classes[place], "probability": chance}
@@ -137,4 +142,4 @@ class Predictor:
 
 def _real(raw: Array) -> Array:
     """Types that datasets do not have, such as the int64 of JSON numbers, as float64."""
-    return raw if raw.dtype in (np.uint8, np.float32, np.float64) else raw.astype(np.float64)
+    return raw if raw.dtype in _STORED else raw.astype(np.float64)

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from core import memory
 from service.app import create_app
 from service.settings import ServiceSettings
-from service.wire import ProblemProtocol
+from service.wire import Wire
 from store.environment import read_settings
 from store.settings import StoreSettings
 
@@ -49,7 +49,7 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=ProblemProtocol,
+        http=Wire,
         ws="none",
         workers=1,
         log_level=settings.log_level,

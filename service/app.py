@@ -38,10 +38,11 @@ from service import (
     what_if,
 )
 from service.express import Express
-from service.guard import Guard
-from service.metering import Metering
+from service.guard import Callers, Guard
+from service.metering import Metering, Meters
 from service.parameters import strict_parameters
 from service.settings import ServiceSettings
+from service.shortcut import Shortcut
 from store.settings import StoreSettings
 
 # The hot ones first: routes are tried in order.
@@ -68,6 +69,7 @@ ROUTERS = (
     inference_metadata,
     health,
 )
+SHORT = (predictions.SHORT, *inference_v2.SHORT)
 HOT = [route for part in ROUTERS for route in part.router.routes if isinstance(route, predictions.PlainRoute)]
 
 
@@ -76,13 +78,14 @@ def create_app(settings: ServiceSettings | None = None, store: StoreSettings | N
     settings = settings or ServiceSettings()
     store = store or StoreSettings()
     registry = CollectorRegistry()
+    callers, meters = Callers(settings), Meters(registry)
 
     @asynccontextmanager
-    async def running(app: FastAPI) -> AsyncIterator[None]:
+    async def running(app: FastAPI) -> AsyncIterator[dict[str, Shortcut]]:
         async with lifespan.opened(settings, store) as services:
             app.state.services = services
             followers.set_function(lambda: services.broadcast.followers)
-            yield
+            yield {"shortcut": Shortcut(services, callers, meters, SHORT)}
 
     followers = Gauge("nudge_followers", "Event streams and long polls that wait.", registry=registry)
     app = FastAPI(
@@ -94,8 +97,8 @@ def create_app(settings: ServiceSettings | None = None, store: StoreSettings | N
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
-            Middleware(Metering, registry=registry),
-            Middleware(Guard, settings=settings, refuse=error_handlers.answer),
+            Middleware(Metering, meters=meters),
+            Middleware(Guard, callers=callers, refuse=error_handlers.answer),
             Middleware(Express, routes=HOT, known=tuple(problems.PROBLEMS), refuse=error_handlers.answer),
         ],
     )

@@ -51,12 +51,18 @@ class Forwards:
             most = self._max_flops // predictor.flops
             raise TooMuchWork("NUDGE_MAX_PREDICT_FLOPS", self._max_flops, work, most, OTHERWISE)
         predictor.check(inputs)
-        if predictor.flops < GATHERED or len(inputs) > FEW or work > LIGHT:
+        if _alone(predictor, len(inputs)):
             return await self._forward(predictor, inputs, mask, gone)
         line = self._lines.get(predictor)
         if line is None:
             line = self._lines[predictor] = Gathering(self._together(predictor), LARGEST)
         return await line.submit((inputs, mask))
+
+    def at_once(self, predictor: Predictor, inputs: Array) -> bool:
+        """Whether these rows are done sooner than others would be told of them. Raises SpecError."""
+        rows = len(inputs)
+        predictor.check(inputs)
+        return rows * predictor.flops <= min(AT_ONCE, self._max_flops) and _alone(predictor, rows)
 
     async def _forward(
         self, predictor: Predictor, inputs: Array, mask: Array | None, gone: Gone | None = None
@@ -90,6 +96,11 @@ class Forwards:
             return outputs
 
         return forward
+
+
+def _alone(predictor: Predictor, rows: int) -> bool:
+    """Whether these rows do not go with others."""
+    return predictor.flops < GATHERED or rows > FEW or rows * predictor.flops > LIGHT
 
 
 def _rows(predictor: Predictor) -> int:

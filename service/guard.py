@@ -4,7 +4,7 @@ A web page may make its visitor's browser send requests to this machine. Checkin
 pointed at this machine (DNS rebinding), checking `Origin` stops all others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -40,47 +40,55 @@ class OriginRefused(Exception):
 
 
 Refuse = Callable[[Request, Exception], Response]
+Headers = Iterable[tuple[bytes, bytes]]  # names in lower case
+
+
+class Callers:
+    """The callers that these settings let in."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.allowed = frozenset(settings.allowed_hosts)
+        # An address cannot be rebound; where the server listens beyond this machine it may be named by any of its own.
+        self.addresses = settings.insecure
+        self._known = lru_cache(256)(self._knows)  # a few names come again and again
+
+    def check(self, headers: Headers) -> None:
+        """Raises HostRefused, OriginRefused."""
+        hosts = [value for name, value in headers if name == b"host"]
+        host = hosts[0] if len(hosts) == 1 else b""
+        if not self._known(host):
+            raise HostRefused(_text(host))
+        for name, value in headers:
+            if name == b"origin" and _authority(_text(value)) != _text(host):
+                raise OriginRefused(_text(value))
+
+    def _knows(self, host: bytes) -> bool:
+        name = _without_port(_text(host))
+        if is_loopback(name) or name in self.allowed or "*" in self.allowed:
+            return True
+        return self.addresses and as_address(name) is not None
 
 
 class Guard:
     """ASGI middleware: checks Host and Origin before anything else is looked at."""
 
-    def __init__(
-        self, app: ASGIApp, settings: ServiceSettings, refuse: Callable[[Request, Exception], Response]
-    ) -> None:
+    def __init__(self, app: ASGIApp, callers: Callers, refuse: Refuse) -> None:
         self.app = app
+        self.callers = callers
         self.refuse = refuse
-        self.allowed = frozenset(settings.allowed_hosts)
-        # An address cannot be rebound; where the server listens beyond this machine it may be named by any of its own.
-        self.addresses = settings.insecure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
-                self._check(scope)
+                self.callers.check(scope["headers"])
             except (HostRefused, OriginRefused) as error:
                 await self.refuse(Request(scope), error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-    def _check(self, scope: Scope) -> None:
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        host = hosts[0].decode("latin-1").lower() if len(hosts) == 1 else ""
-        if not self._knows(_without_port(host)):
-            raise HostRefused(host)
-        for name, value in scope["headers"]:
-            if name == b"origin":
-                origin = value.decode("latin-1").lower()
-                if _authority(origin) != host:
-                    raise OriginRefused(origin)
 
-    def _knows(self, host: str) -> bool:
-        if _is_loopback(host) or host in self.allowed or "*" in self.allowed:
-            return True
-        return self.addresses and as_address(host) is not None
-
-
-_is_loopback = lru_cache(256)(is_loopback)  # a few names come again and again
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").lower()
 
 
 def _without_port(authority: str) -> str:

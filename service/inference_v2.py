@@ -1,5 +1,6 @@
 """Inference by the Open Inference Protocol v2. The routes are plain, as that of predictions, and for its reason."""
 
+import re
 import zlib
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from service.lifespan import Services
 from service.limits import TooMuchWork
 from service.openapi import document_body, fails
 from service.predictions import SLOW_BODY, PlainRoute
+from service.shortcut import Asked, Fields, Said, Short
 from service.strict_json import MalformedJson, RefusedJson
 from service.tensors import Array
 from store.errors import NotFound
@@ -115,9 +117,57 @@ async def _infer(request: Request, version: str | None) -> Response:
     asked, form, rows = await services.compute(read) if long else read()
     outputs = await _forward(services, predictor, rows, request)
     if len(outputs) <= FEW_ROWS:
-        content, head = encode(named, asked, form, predictor, outputs)
-    else:
-        content, head = await services.compute(encode, named, asked, form, predictor, outputs)
+        return _response(*encode(named, asked, form, predictor, outputs))
+    return _response(*await services.compute(encode, named, asked, form, predictor, outputs))
+
+
+def _read_at_once(services: Services, owner: str, groups: tuple[str, ...], fields: Fields, body: bytes) -> Asked | None:
+    """A few rows."""
+    name, *version = groups
+    named = services.model_names.remembered(owner, name, version[0] if version else None)
+    predictor = named and services.predictors.ready(owner, named.id)
+    if named is None or predictor is None:
+        return None
+    declared = fields.get(_HEADER)
+    json_bytes = None if declared is None else _json_bytes(declared.decode("latin-1"), len(body))
+    if (len(body) if json_bytes is None else json_bytes) > SLOW_BODY:
+        return None
+    asked, form, rows = _read(predictor, body, json_bytes, services.settings.max_predict_rows)
+    if rows.mask is not None or len(rows.inputs) > FEW_ROWS:
+        return None
+    return Asked(predictor, rows.inputs, (named, asked, form))
+
+
+def _say_at_once(asked: list[Asked], outputs: Array) -> list[Said] | None:
+    if not np.isfinite(outputs).all():
+        return None
+    said, start = [], 0
+    for one in asked:
+        named, request, form = one.more
+        stop = start + len(one.inputs)
+        content, head = encode(named, request, form, one.predictor, outputs[start:stop])
+        if head is None:
+            said.append(Said(content, [(b"content-type", JSON.encode())]))
+        else:
+            said.append(Said(content, [(_HEADER, b"%d" % head), (b"content-type", BYTES.encode())]))
+        start = stop
+    return said
+
+
+_HEADER = HEADER.lower().encode()
+_NAMED = rb"/v2/models/([A-Za-z0-9._-]+)"
+SHORT = (
+    Short(re.compile(_NAMED + rb"/infer"), "/v2/models/{model_name}/infer", _read_at_once, _say_at_once),
+    Short(
+        re.compile(_NAMED + rb"/versions/([A-Za-z0-9._-]+)/infer"),
+        "/v2/models/{model_name}/versions/{model_version}/infer",
+        _read_at_once,
+        _say_at_once,
+    ),
+)
+
+
+def _response(content: bytes, head: int | None) -> Response:
     if head is None:
         return Response(content, media_type=JSON)
     return Response(content, headers={HEADER: str(head)}, media_type=BYTES)
@@ -141,11 +191,15 @@ async def _forward(services: Services, predictor: Predictor, rows: Rows, request
     except SpecError as error:
         row = error.errors[0].pointer.rpartition("/")[2]
         raise InputsRefused(rows.pointer, f"Row {row}: {error.errors[0].detail}") from None
+    _check_finite(outputs, rows)
+    return outputs
+
+
+def _check_finite(outputs: Array, rows: Rows) -> None:
     if not (finite := np.isfinite(outputs)).all():
         first = int(np.argwhere(~finite)[0][0])
         detail = f"The numbers of row {first} are so large that the network's outputs are no longer finite."
         raise InputsRefused(rows.pointer, detail)
-    return outputs
 
 
 def _json_bytes(declared: str | None, length: int) -> int | None:

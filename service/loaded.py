@@ -1,6 +1,7 @@
 """What is kept ready for use, models and datasets: the least recently used one goes first."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -36,21 +37,30 @@ class Loaded(Generic[T]):
         self._loaded: OrderedDict[tuple[str, str], _Entry[T]] = OrderedDict()
         self._loading: dict[tuple[str, str], asyncio.Future[T]] = {}
 
+    def ready(self, tenant: str, thing_id: str) -> T | None:
+        """It, if it is loaded, and nobody need be asked whether it is still there."""
+        key = (tenant, thing_id)
+        found = self._loaded.get(key)
+        if found is None or time.monotonic() - found.asked_at > TRUSTED_S:
+            return None
+        self._loaded.move_to_end(key)
+        return found.made
+
     async def get(self, tenant: str, thing_id: str) -> T:
         """It, ready for use; raises NotFound."""
+        if (made := self.ready(tenant, thing_id)) is not None:
+            return made
         key = (tenant, thing_id)
-        now = asyncio.get_running_loop().time()
         found = self._loaded.get(key)
         if found is None:
             return await self._load_once(key)
-        if now - found.asked_at > TRUSTED_S:
-            try:
-                await self._call(self._get, tenant, thing_id)
-            except NotFound:
-                self.forget(tenant, thing_id)
-                raise
-            found.asked_at = now
-        self._loaded.move_to_end(key)
+        now = time.monotonic()
+        try:
+            await self._call(self._get, tenant, thing_id)
+        except NotFound:
+            self.forget(tenant, thing_id)
+            raise
+        found.asked_at = now
         return found.made
 
     def forget(self, tenant: str, thing_id: str) -> None:
@@ -64,7 +74,7 @@ class Loaded(Generic[T]):
             self._loading[key] = task
             task.add_done_callback(lambda _: self._loading.pop(key, None))
         made = await asyncio.shield(self._loading[key])
-        self._loaded[key] = _Entry(made, asyncio.get_running_loop().time())
+        self._loaded[key] = _Entry(made, time.monotonic())
         while len(self._loaded) > self._size:
             self._loaded.popitem(last=False)
         return made

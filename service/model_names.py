@@ -1,6 +1,6 @@
 """Which model a name means now: its newest version, or the one of a number or an alias."""
 
-import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -30,14 +30,18 @@ class ModelNames:
         self._call = call
         self._known: OrderedDict[tuple[str, str, str | None], tuple[Named, float]] = OrderedDict()
 
+    def remembered(self, tenant: str, name: str, version: str | None) -> Named | None:
+        """What `get` gives, if it was asked a moment ago."""
+        found = self._known.get((tenant, name, version))
+        return found[0] if found is not None and time.monotonic() - found[1] < TRUSTED_S else None
+
     async def get(self, tenant: str, name: str, version: str | None) -> Named:
         """The newest model of a name, or that of a version, which is a number or an alias; an id may stand for the
         name. Raises NotFound."""
+        if (named := self.remembered(tenant, name, version)) is not None:
+            return named
         key = (tenant, name, version)
-        now = asyncio.get_running_loop().time()
-        found = self._known.get(key)
-        if found is not None and now - found[1] < TRUSTED_S:
-            return found[0]
+        now = time.monotonic()
         named = await self._ask(*key)
         self._known[key] = named, now
         self._known.move_to_end(key)

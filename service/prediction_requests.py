@@ -1,32 +1,29 @@
 """What a prediction is asked about: rows in the body with their mask, or rows of a dataset.
 
-The quick way takes what the quickest parser made of the body, once a look at the bytes has shown that they are nothing
-but rows of numbers of the model's shape, so that the parser cannot have hidden anything. Whatever looks odd goes the
-strict way, which is slow and names the place.
+The quick way reads nothing but rows of numbers of the model's shape. Whatever looks odd goes the strict way, which is
+slow and names the place.
 """
 
 import math
-import threading
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Annotated, Any
+import re
+from functools import cache
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-import simdjson
 from pydantic import Discriminator, Field, Tag, ValidationError
 
+from core.compiled.library import Library, loaded
 from core.predictor import Predictor
 from core.spec import Finding, Spec, SpecError, findings
 from service import strict_json
 from service.arrays import BatchTooLarge, EncodedArray, Inputs, InputsRefused, decode, numbers, shaped
 
 MAX_TOP = 1000
-KEPT_BYTES = 1024 * 1024  # of a body, up to which a thread's parser keeps its memory: new memory takes most of the time
 Top = Annotated[int, Field(ge=1, le=MAX_TOP, strict=True, description="How many classes to name for each row.")]
 Place = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-_LIMIT = float(strict_json.INTEGER_LIMIT)
-# What stands around the rows when every number and blank is taken out, and whether `top` comes with them.
-_FORMS = ((b'{"inputs":', b',"top":}', True), (b'{"top":,"inputs":', b"}", True), (b'{"inputs":', b"}", False))
+# What stands around the rows, and whether a third bracket shows that a row is nested.
+_HEAD = re.compile(rb'_{_(?:"top"_:_([1-9]\d{0,3})_,_)?"inputs"_:(?=_\[_\[_(\[?))'.replace(b"_", rb"[ \t\n\r]*"))
+_TAIL = re.compile(rb'_(?:,_"top"_:_([1-9]\d{0,3})_)?}_'.replace(b"_", rb"[ \t\n\r]*"))
 _LISTS = Discriminator(lambda value: "<rows>" if isinstance(value, list) else "<encoded>")
 
 
@@ -56,8 +53,7 @@ class PredictRowsRequest(Spec):
     top: Top = 1
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
+class Batch(NamedTuple):
     """Rows (n, *input_shape), the steps (n, time) of them that count, and how many classes to name.
 
     `part`: the part of the request that they are. `first`: the number of the first one in its dataset, if they are of
@@ -77,59 +73,33 @@ class Batch:
         return InputsRefused(f"/{self.part}", f"Row {self.first + row}: {detail}")
 
 
-class _Parsing(threading.local):
-    def __init__(self) -> None:
-        self.parser = simdjson.Parser()
-
-
-_parsing = _Parsing()
-
-
 def quickly(body: bytes, input_shape: tuple[int, ...], max_rows: int) -> Batch | None:
-    """The rows of a plain body: {"inputs": [...], "top": n}, all of the model's shape or flat, all within the integers.
+    """The rows of a plain body: {"inputs": [...], "top": n}, all of the model's shape or flat.
 
     Raises:
         BatchTooLarge.
     """
-    skeleton = body.translate(None, b"0123456789+-.eE \t\r\n")
-    form = next((form for form in _FORMS if skeleton.startswith(form[0]) and skeleton.endswith(form[1])), None)
-    if form is None:
+    head, library = _HEAD.match(body), _library()
+    if head is None or library is None:
         return None
-    head, tail, with_top = form
-    count = _rows(skeleton[len(head) : -len(tail)], input_shape)
-    if not count:
+    shape = input_shape if head[2] else (math.prod(input_shape),)
+    found = library.read_rows(body, head.end(), shape, max_rows + 1)
+    tail = found and _TAIL.fullmatch(body, found[1])
+    if found is None or tail is None or (head[1] and tail[1]):
         return None
-    parser = _parsing.parser if len(body) <= KEPT_BYTES else simdjson.Parser()
-    try:
-        document: Any = parser.parse(body)
-        array = np.frombuffer(document["inputs"].as_buffer(of_type="d"), np.float64)
-        top = document["top"] if with_top else 1
-        del document  # what is left of it would keep the parser from its next one
-    except (ValueError, KeyError, RuntimeError):  # whatever it is, the strict way says it better
+    top = int(head[1] or tail[1] or 1)
+    if top > MAX_TOP:
         return None
-    if type(top) is not int or not 1 <= top <= MAX_TOP:
-        return None
-    # An integer beyond the limit is refused and a float is not; floats alone no longer tell which it was.
-    if not -_LIMIT < np.minimum.reduce(array) <= np.maximum.reduce(array) < _LIMIT:
-        return None
-    if count > max_rows:
+    rows = found[0]
+    if len(rows) > max_rows:
         raise BatchTooLarge(max_rows)
-    return Batch(array.reshape(count, *input_shape), None, top)
+    return Batch(rows.reshape(len(rows), *input_shape), None, top)
 
 
-def _rows(lists: bytes, shape: tuple[int, ...]) -> int:
-    """How many rows these brackets and commas are, if all have the shape or are flat; else 0."""
-    for form in {_form(shape), _form((math.prod(shape),))}:
-        count = (len(lists) - 1) // (len(form) + 1)
-        if count and lists == b"[" + b",".join([form] * count) + b"]":
-            return count
-    return 0
-
-
-@lru_cache(64)
-def _form(shape: tuple[int, ...]) -> bytes:
-    """The brackets and commas of nested lists of this shape."""
-    return b"[" + b",".join([_form(shape[1:])] * shape[0]) + b"]" if shape else b""
+@cache
+def _library() -> Library | None:
+    """What reads rows, whose type does not matter."""
+    return loaded("float64")
 
 
 def strictly(body: bytes, predictor: Predictor, max_rows: int) -> Batch | PredictRowsRequest:

@@ -1,6 +1,7 @@
 """Predictions: raw inputs in, outputs and classes out. The route is plain, and Express leads past the framework to it,
 because both cost more than the network."""
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.layers.layer import Array
-from core.predictor import Predictor
+from core.predictor import Prediction, Predictor
 from core.schema import ClassTarget, JsonScalar
 from core.spec import SpecError
 from service import bodies, picture_forms, pictures, stored_rows
@@ -24,6 +25,7 @@ from service.limits import TooMuchWork
 from service.openapi import JSON_BODY, reference, refuses
 from service.parameters import no_parameters
 from service.prediction_requests import Batch, PredictRequest, PredictRowsRequest, quickly, strictly
+from service.shortcut import Asked, Fields, Said, Short
 from service.uploads import MalformedForm
 from store.errors import NotFound
 
@@ -146,6 +148,39 @@ async def predict(request: Request) -> Response:
     return Response(content, media_type=JSON)
 
 
+def _read_at_once(services: Services, owner: str, groups: tuple[str, ...], fields: Fields, body: bytes) -> Asked | None:
+    """Plain rows."""
+    (model_id,) = groups
+    predictor = services.predictors.ready(owner, model_id)
+    if predictor is None or fields.get(b"content-type") != _JSON:
+        return None
+    batch = quickly(body, predictor.input_shape, services.settings.max_predict_rows)
+    return Asked(predictor, batch.inputs, batch.top) if batch and len(batch.inputs) <= FEW else None
+
+
+def _say_at_once(asked: list[Asked], outputs: Array) -> list[Said] | None:
+    if not _finite(outputs):
+        return None
+    predictor, said, start = asked[0].predictor, [], 0
+    labels = _labels(predictor, outputs, max(one.more for one in asked))
+    for one in asked:
+        stop = start + len(one.inputs)
+        content = _body(outputs[start:stop], labels and [_first(label, one.more) for label in labels[start:stop]])
+        said.append(Said(content, [(b"content-type", _JSON)]))
+        start = stop
+    return said
+
+
+def _first(label: Prediction, top: int) -> Prediction:
+    return label if len(label["top"]) <= top else {**label, "top": label["top"][:top]}
+
+
+_JSON = JSON.encode()
+SHORT = Short(
+    re.compile(rb"/v1/models/(mdl_[0-9a-z]{26})/predict"), "/v1/models/{model_id}/predict", _read_at_once, _say_at_once
+)
+
+
 async def _read_json(request: Request, services: Services, owner: str, predictor: Predictor) -> Batch:
     body = await bodies.read_json(request, services.settings, f"{JSON} or {FORM}")
     max_rows = services.settings.max_predict_rows
@@ -176,9 +211,20 @@ async def _read_form(request: Request, services: Services, owner: str, predictor
 
 def _answer(predictor: Predictor, outputs: Array, batch: Batch) -> bytes:
     """The body of the answer; raises InputsRefused."""
-    if not np.isfinite(outputs).all():
+    if not _finite(outputs):
         row = int(np.argmin(np.isfinite(outputs.reshape(len(outputs), -1)).all(axis=1)))
         detail = "The numbers of this row are so large that the network's outputs are no longer finite."
         raise batch.refusal(row, detail)
-    labels = predictor.label(outputs, batch.top) if isinstance(predictor.schema.target, ClassTarget) else None
+    return _body(outputs, _labels(predictor, outputs, batch.top))
+
+
+def _finite(outputs: Array) -> bool:
+    return bool(np.logical_and.reduce(np.isfinite(outputs), axis=None))
+
+
+def _labels(predictor: Predictor, outputs: Array, top: int) -> list[Prediction] | None:
+    return predictor.label(outputs, top) if isinstance(predictor.schema.target, ClassTarget) else None
+
+
+def _body(outputs: Array, labels: list[Prediction] | None) -> bytes:
     return orjson.dumps({"outputs": outputs, "predictions": labels}, option=orjson.OPT_SERIALIZE_NUMPY)

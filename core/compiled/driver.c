@@ -8,6 +8,7 @@
 #include "elementary.h"
 #include "random.h"
 #include "shuffle.h"
+#include "decimals.h"
 #include "operations.h"
 #include "move.h"
 #include "product.h"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -81,6 +83,11 @@ class Library:
         self._permutation = library.nudge_permutation
         words = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
         self._permutation.argtypes, self._permutation.restype = [*words], None
+        self._read_rows = library.nudge_read_rows
+        integer, integers, numbers = ctypes.c_int64, ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(ctypes.c_double)
+        text, shape = (ctypes.c_char_p, integer, integer), (integers, integer)
+        self._read_rows.argtypes = [*text, *shape, integer, numbers, integers]
+        self._read_rows.restype = ctypes.c_int64
         sizes = library.nudge_room, library.nudge_operation_size
         for function in sizes:
             function.argtypes, function.restype = [], ctypes.c_int64
@@ -111,21 +118,50 @@ class Library:
         self._entries(source.ctypes.data, len(source), source[0].size, places.ctypes.data, values.ctypes.data)
         return places, values
 
+    def read_rows(
+        self, text: bytes, start: int, shape: tuple[int, ...], most: int
+    ) -> tuple[NDArray[np.float64], int] | None:
+        """The rows, nested lists of numbers of this shape, of the list in JSON that begins at text[start], and where it
+        ends. Each number is the nearest float64.
+
+        None for anything else, for more than `most` rows, and for the few numbers that need more care: those with more
+        than 19 digits or beyond 2^63, and those next to the middle between two floats.
+        """
+        most = min(most, (len(text) - start) // (2 * math.prod(shape)))  # a number takes two bytes
+        if most <= 0:
+            return None
+        room, stop = np.empty((most, *shape)), ctypes.c_int64()
+        into = ctypes.c_double.from_buffer(room.data)  # its address, sooner than NumPy tells it
+        rows = self._read_rows(text, start, len(text), _sizes(shape), len(shape), most, into, stop)
+        return (room[:rows], stop.value) if rows else None
+
 
 @cache
 def load(dtype: str) -> Library | None:
     """The driver for float32 or float64, compiled first where it is not yet; None where that is not possible."""
     wanted = variant()
-    if wanted is None:
-        return None
-    path = find(dtype)
-    if path is None:
+    if wanted is not None and find(dtype) is None:
         try:
             build(wanted)
         except (CannotCompile, OSError):
             return None
-        path = find(dtype)
+    return loaded(dtype)
+
+
+def loaded(dtype: str) -> Library | None:
+    """The driver for float32 or float64, if it has been compiled; for those who cannot wait until it is."""
+    path = None if variant() is None else find(dtype)
+    return None if path is None else _open(path)
+
+
+@cache
+def _open(path: Path) -> Library | None:
     try:
-        return None if path is None else Library(str(path))
+        return Library(str(path))
     except OSError:  # it lies where nothing may be executed
         return None
+
+
+@lru_cache(256)
+def _sizes(shape: tuple[int, ...]) -> ctypes.Array[ctypes.c_int64]:
+    return (ctypes.c_int64 * len(shape))(*shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ from core.workspace import Workspace
 
 
 class _Planned(NamedTuple):
-    program: Program
+    run: Callable[[int], object]  # computes the first n rows
     outputs: Array  # (rows, *output_shape)
     masks: Array | None  # (rows, time)
     workspace: Workspace  # what the others point into
@@ -46,7 +48,7 @@ class CompiledOutputs:
             planned = self._planned[masked] = self._plan(masked)
         if planned.masks is not None:
             planned.masks[:n] = mask
-        planned.program.run(self._order[:n], n, done=0, steps=1)
+        planned.run(n)
         return planned.outputs[:n]
 
     def _plan(self, masked: bool) -> _Planned:
@@ -57,4 +59,8 @@ class CompiledOutputs:
         plan = Plan(workspace, seed=0, mask=address(masks))
         parts, a = plan.forward(network.layers, workspace.contexts(rows), address(self._x))
         program = Program(self._library, parts, threads=1, dtype=dtype)
-        return _Planned(program, plan.array(a, rows, network.output_shape), masks, workspace)
+        run = program.prepared(self._order) if program.whole else partial(self._run, program)
+        return _Planned(run, plan.array(a, rows, network.output_shape), masks, workspace)
+
+    def _run(self, program: Program, n: int) -> None:
+        program.run(self._order[:n], n, done=0, steps=1)

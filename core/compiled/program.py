@@ -58,6 +58,29 @@ class Program:
         """Whether the driver does everything in one call."""
         return len(self._parts) == 1
 
+    def prepared(self, order: NDArray[np.int64]) -> Callable[[int], None]:
+        """What runs the first n rows of `order` as one batch, for a program that is `whole` and draws no numbers.
+
+        To describe a run takes longer than to compute a row.
+        """
+        assert self.whole
+        (found,) = self._parts
+        assert isinstance(found, _Table)
+        run = Run(
+            operations=found.address,
+            count=found.length,
+            order=order.ctypes.data,
+            rooms=self._rooms,
+            threads=self._threads,
+            steps=1,
+        )
+
+        def first(n: int) -> None:
+            run.rows = run.batch = n
+            self._library.run(run)
+
+        return first
+
     def run(
         self,
         order: NDArray[np.int64],
