@@ -125,8 +125,6 @@ class Wire(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser could not read, and close: nothing behind it can be trusted."""
-        if self._whole:
-            self._shortcut.answer()
         self._forget()
         body = orjson.dumps(
             {
