@@ -107,18 +107,18 @@ class Predictor:
         if not isinstance(target, ClassTarget):
             raise ValueError("Only a model of classes can name one.")
         outputs, order = self.rank(outputs, top)
-        result: list[Prediction] = []
         if order.shape[1] == 1:
             best = np.maximum.reduce(outputs, axis=1, keepdims=True)
         else:
             best = outputs[np.arange(len(outputs))[:, np.newaxis], order]
-        for places, chances in zip(order.tolist(), best.tolist(), strict=True):
-            ranked: list[Ranked] = [
-                {"class": target.classes[place], "probability": chance}
-                for place, chance in zip(places, chances, strict=True)
-            ]
-            result.append({**ranked[0], "top": ranked[:top]})
-        return result
+        by_rank: list[list[Ranked]] = [
+            [{"class": target.classes[place], "probability": chance} for place, chance in zip(*of_rank, strict=True)]
+            for of_rank in zip(order.T.tolist(), best.T.tolist(), strict=True)
+        ]
+        return [
+            {"class": ranked[0]["class"], "probability": ranked[0]["probability"], "top": list(ranked[:top])}
+            for ranked in zip(*by_rank, strict=True)
+        ]
 
     def rank(self, outputs: Array, top: int) -> tuple[Array, Array]:
         """Outputs with a column for each class, and the places of the `top` likeliest ones in each row."""

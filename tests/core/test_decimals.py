@@ -90,7 +90,7 @@ def close(text: str) -> bool:
     """Whether a number lies so near to the middle between two floats that the driver leaves it to others."""
     exact, nearest = Fraction(text), Fraction(float(text))
     gap = Fraction(math.ulp(float(text)))
-    return min(abs(abs(exact - nearest) - part * gap) for part in (Fraction(1, 2), Fraction(1, 4))) <= nearest / 2**99
+    return min(abs(abs(exact - nearest) - part * gap) for part in (Fraction(1, 2), Fraction(1, 4))) <= nearest / 2**97
 
 
 ODD = [
