@@ -23,7 +23,7 @@ import httpx
 import numpy as np
 import psutil
 from rich.console import Console
-from rich.progress import Progress, TimeElapsedColumn
+from rich.progress import Progress, TaskID, TimeElapsedColumn
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -207,7 +207,7 @@ def measure(nudge: Nudge, ports: dict[str, int], rounds: int, seconds: float, ba
     with bound(CORES[-1]):
         for cell, (asked, size, connections) in cells.items():
             task = bar.add_task(cell, total=len(asked) * (rounds + 1))
-            result[cell] = show(cell, contest(asked, size, connections, rounds, seconds, partial(bar.advance, task)))
+            result[cell] = show(cell, contest(asked, size, connections, rounds, seconds, partial(_advance, bar, task)))
     nudge.worker.resume()
     nudge.server.cpu_affinity(CORES)
     cell = "while_training_b1_c1"
@@ -215,8 +215,13 @@ def measure(nudge: Nudge, ports: dict[str, int], rounds: int, seconds: float, ba
     for job in [nudge.submit(LONG, 1_000_000) for _ in CORES]:
         nudge.begun(job)
     asked = {"nudge": one["nudge"]}
-    result[cell] = show(cell, contest(asked, 1, 1, rounds, seconds, partial(bar.advance, task)))
+    result[cell] = show(cell, contest(asked, 1, 1, rounds, seconds, partial(_advance, bar, task)))
     return result
+
+
+def _advance(bar: Progress, task: TaskID) -> None:
+    bar.advance(task)
+    bar.refresh()
 
 
 def main() -> int:
@@ -239,7 +244,9 @@ def main() -> int:
             "fastapi": peer(stack, ours, "fastapi_routes", weights, folder),
             "bare_asgi": peer(stack, ours, "bare_asgi", weights, folder),
         }
-        bar = stack.enter_context(Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=console))
+        # Drawn between measurements alone: a thread that draws meanwhile would keep the load from asking.
+        columns = (*Progress.get_default_columns(), TimeElapsedColumn())
+        bar = stack.enter_context(Progress(*columns, console=console, auto_refresh=False))
         console.print(f"{rounds} rounds of {seconds:g} s each")
         result = measure(nudge, ports, rounds, seconds, bar)
     print(json.dumps({"serving": result}))
