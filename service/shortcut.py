@@ -72,10 +72,11 @@ class Arrived(NamedTuple):
 
 
 class Shortcut:
-    """The requests that are answered at once."""
+    """The requests that are answered at once. `most_bytes`: of a body that is gathered for it."""
 
     def __init__(self, services: Services, callers: Callers, meters: Meters, known: Iterable[Short]) -> None:
         self._services, self._callers, self._meters = services, callers, meters
+        self.most_bytes = min(MOST_BYTES, services.settings.max_body_bytes)
         self._known = [(short.pattern.fullmatch, short) for short in known]
         self._waiting: list[Arrived] = []
 

@@ -7,7 +7,7 @@ import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.problem_details import MEDIA_TYPE, Problem
-from service.shortcut import MOST_BYTES, Said, Short, Shortcut
+from service.shortcut import Said, Short, Shortcut
 
 MALFORMED_REQUEST = Problem(
     400, "malformed-request", "The request is not HTTP", "The request line, a header or the framing is not HTTP/1.1."
@@ -46,7 +46,7 @@ class Wire(HttpToolsProtocol):
             return
         self._body.append(body)
         self._size += len(body)
-        if self._size > MOST_BYTES:
+        if self._size > self._shortcut.most_bytes:
             self._go_the_usual_way()
 
     def on_message_complete(self) -> None:
@@ -93,7 +93,7 @@ class Wire(HttpToolsProtocol):
         )
 
     def _reply(self, said: Said | None) -> None:
-        if self._short is None:  # the connection is lost
+        if self._short is None or self.transport.is_closing():  # nobody is there to take it
             return
         if said is None:
             self._go_the_usual_way()

@@ -325,6 +325,18 @@ def test_a_body_on_its_way_is_answered_before_the_server_stops(open_house: OpenH
     eventually(lambda: house.server.returncode is not None, 30, "the end of the server")
 
 
+def test_the_limits_of_the_server_hold(open_house: OpenHouse) -> None:
+    house = open_house(NUDGE_MAX_BODY_BYTES="1024", NUDGE_MAX_PREDICT_ROWS="3", NUDGE_MAX_PREDICT_FLOPS="20")
+    layers = {"layers": [{"type": "dense", "units": 2}]}  # ten operations a row
+    model = house.train(house.submit(house.add_dataset(), network=layers))
+    client = Client(house)
+    with client.socket:
+        for rows, blanks, status in ((2, 0, 200), (2, 1200, 413), (3, 0, 413), (4, 0, 413)):
+            body = json.dumps({"inputs": [[1, 0.5]] * rows}) + " " * blanks
+            for _ in range(2):
+                assert client.ask(request(f"/v1/models/{model}/predict", body)).status == status
+
+
 def test_a_deleted_model_is_gone_at_once(house: House, client: Client) -> None:
     model = house.train(house.submit(house.add_dataset("short-lived")))
     path, body = f"/v1/models/{model}/predict", json.dumps({"inputs": [[1, 0.5]]})
