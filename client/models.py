@@ -123,16 +123,19 @@ class Model:
         *,
         top: int | None = None,
         seed: int | None = None,
+        layers: Sequence[int] | None = None,
+        entries: int | None = None,
         **example: Any,
     ) -> GradientCheck:
         """Backward compared with differences of the cost, and marks for `gradients`: each with `layer`, `parameter` and
-        `values`. `seed` draws the directions and entries that are compared. The example is `input` and `target`, or
-        `dataset` (by id) and `row` or `rows`."""
+        `values`. `seed` draws the directions and entries that are compared; `layers` checks only some, and `entries` is
+        how many of each parameter are looked at one by one. The example is `input` and `target`, or `dataset` (by id)
+        and `row` or `rows`."""
         own = [
             {**one, "values": to_list(one["values"])} if isinstance(one, Mapping) and "values" in one else one
             for one in gradients
         ]
-        given = {"top": top, "seed": seed}
+        given = {"top": top, "seed": seed, "only": layers, "entries": entries}
         body = as_example(example) | {"gradients": own}
         body |= {name: value for name, value in given.items() if value is not None}
         answer = self._transport.post(f"/v1/models/{self.id}/gradient-check", body, again=True)

@@ -24,11 +24,21 @@ from client.terminal import FAILED, Terminal, connected
     help='Gradients to be marked, as JSON: [{"layer": 2, "parameter": "weight", "values": [[...]]}, ...].',
 )
 @click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many entries are shown.")
+@click.option("--layer", "layers", type=click.IntRange(0), multiple=True, help="Only this layer, from 0; repeatable.")
+@click.option("--entries", type=click.IntRange(0, 1000), help="How many entries of each parameter are compared singly.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws what is compared.")
 @example_options
 @connected
 def gradient_check(
-    terminal: Terminal, /, model: str, gradients: Path | None, top: int, seed: int, **example: Any
+    terminal: Terminal,
+    /,
+    model: str,
+    gradients: Path | None,
+    top: int,
+    layers: tuple[int, ...],
+    entries: int | None,
+    seed: int,
+    **example: Any,
 ) -> int | None:
     """Compare MODEL's backpropagation with differences of its cost, and mark gradients that you worked out.
 
@@ -37,7 +47,9 @@ def gradient_check(
     """
     chosen, own = chosen_example(**example), _own(gradients)
     asked = terminal.client().models.get(model)
-    found = asked.gradient_check(own, top=top, seed=seed, **of_model(chosen, asked))
+    found = asked.gradient_check(
+        own, top=top, seed=seed, layers=layers or None, entries=entries, **of_model(chosen, asked)
+    )
     right = bool(found.right) and all(mark.right for mark in found.marks)
     if terminal.json:
         terminal.document(found.to_json())

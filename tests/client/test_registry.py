@@ -118,6 +118,13 @@ def test_what_is_compared_and_told_is_chosen(run: Run, nudge: Client, flowers: M
     )
     assert first == model.gradient_check(seed=0, **row).to_json()
     assert second == model.gradient_check(seed=1, **row).to_json()
+    words = ["gradient-check", model.id, "--row", "3", "--layer", "0", "--entries", "0", "--json"]
+    some = json.loads(run(*words).stdout)
+    assert some == model.gradient_check(layers=[0], entries=0, **row).to_json()
+    assert all(
+        one["compared"] > other["compared"]
+        for one, other in zip(first["parameters"][-2:], some["parameters"], strict=True)
+    )
     whole, strongest = (
         json.loads(run("explain", model.id, "--row", "3", "--json", *words).stdout)["layers"][0]["weight_nudge"]
         for words in ([], ["--no-whole"])
