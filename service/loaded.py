@@ -35,6 +35,7 @@ class Loaded(Generic[T]):
         self._get = get
         self._load: Callable[[str, str], T] = lambda tenant, thing_id: make(get(tenant, thing_id))
         self._loaded: OrderedDict[tuple[str, str], _Entry[T]] = OrderedDict()
+        self._deletions = 0
         self._loading: dict[tuple[str, str], asyncio.Future[T]] = {}
 
     def ready(self, tenant: str, thing_id: str) -> T | None:
@@ -66,6 +67,7 @@ class Loaded(Generic[T]):
     def forget(self, tenant: str, thing_id: str) -> None:
         """Drop what was deleted."""
         self._loaded.pop((tenant, thing_id), None)
+        self._deletions += 1
 
     async def _load_once(self, key: tuple[str, str]) -> T:
         """However many ask for it at once, it is loaded once."""
@@ -73,7 +75,10 @@ class Loaded(Generic[T]):
             task = asyncio.ensure_future(self._call(self._load, *key))
             self._loading[key] = task
             task.add_done_callback(lambda _: self._loading.pop(key, None))
+        deletions = self._deletions
         made = await asyncio.shield(self._loading[key])
+        if deletions != self._deletions:  # it may have been there only before
+            return made
         self._loaded[key] = _Entry(made, time.monotonic())
         while len(self._loaded) > self._size:
             self._loaded.popitem(last=False)

@@ -28,6 +28,7 @@ class ModelNames:
     def __init__(self, models: Models, call: Callable[..., Awaitable[Any]]) -> None:
         self._models = models
         self._call = call
+        self._changes = 0
         self._known: OrderedDict[tuple[str, str, str | None], tuple[Named, float]] = OrderedDict()
 
     def remembered(self, tenant: str, name: str, version: str | None) -> Named | None:
@@ -41,8 +42,10 @@ class ModelNames:
         if (named := self.remembered(tenant, name, version)) is not None:
             return named
         key = (tenant, name, version)
-        now = time.monotonic()
+        now, changes = time.monotonic(), self._changes
         named = await self._ask(*key)
+        if changes != self._changes:  # it may have been told before the change
+            return named
         self._known[key] = named, now
         self._known.move_to_end(key)
         if len(self._known) > LARGEST:
@@ -52,6 +55,7 @@ class ModelNames:
     def forget(self) -> None:
         """Ask again: a model came or went, or an alias moved."""
         self._known.clear()
+        self._changes += 1
 
     async def _ask(self, tenant: str, name: str, version: str | None) -> Named:
         if name.startswith(PREFIXES["model"]):

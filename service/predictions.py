@@ -38,7 +38,7 @@ PROBABILITY = (
     "What the model gives the class: a probability after `cross_entropy` and `binary_cross_entropy`, or where the "
     "network ends with softmax; else the output as it is, of any size and sign, and not normalised."
 )
-FEW = 256  # rows whose answer is written in the event loop
+FEW = 256  # classes, of all rows together, that are named in the event loop
 
 
 class PlainRoute(APIRoute):
@@ -141,7 +141,7 @@ async def predict(request: Request) -> Response:
     except SpecError as error:
         at, detail = error.errors[0]
         raise batch.refusal(int(at.rpartition("/")[2]), detail) from None
-    if len(outputs) <= FEW:
+    if len(outputs) * batch.top <= FEW:
         content = _answer(predictor, outputs, batch)
     else:
         content = await services.compute(_answer, predictor, outputs, batch)
@@ -155,24 +155,21 @@ def _read_at_once(services: Services, owner: str, groups: tuple[str, ...], field
     if predictor is None or fields.get(b"content-type") != _JSON:
         return None
     batch = quickly(body, predictor.input_shape, services.settings.max_predict_rows)
-    return Asked(predictor, batch.inputs, batch.top) if batch and len(batch.inputs) <= FEW else None
+    if batch is None or len(batch.inputs) * batch.top > FEW:
+        return None
+    return Asked(predictor, batch.inputs, batch, kind=batch.top)
 
 
 def _say_at_once(asked: list[Asked], outputs: Array) -> list[Said] | None:
     if not _finite(outputs):
         return None
-    predictor, said, start = asked[0].predictor, [], 0
-    labels = _labels(predictor, outputs, max(one.more for one in asked))
+    said, start = [], 0
+    labels = _labels(asked[0].predictor, outputs, asked[0].more.top)
     for one in asked:
         stop = start + len(one.inputs)
-        content = _body(outputs[start:stop], labels and [_first(label, one.more) for label in labels[start:stop]])
-        said.append(Said(content, [(b"content-type", _JSON)]))
+        said.append(Said(_body(outputs[start:stop], labels and labels[start:stop]), [(b"content-type", _JSON)]))
         start = stop
     return said
-
-
-def _first(label: Prediction, top: int) -> Prediction:
-    return label if len(label["top"]) <= top else {**label, "top": label["top"][:top]}
 
 
 _JSON = JSON.encode()

@@ -49,6 +49,7 @@ class ServiceSettings(BaseSettings):
     max_predict_pixels: int = Field(50_000_000, ge=1, description="Most pixels of the pictures of one prediction.")
     loaded_models: int = Field(32, ge=1, description="Models kept in memory, ready to predict.")
     body_timeout_s: float = Field(30.0, gt=0, description="Longest silence while a request body is being sent.")
+    keep_alive_s: int = Field(30, ge=1, description="How long a connection may wait for its next request.")
     heartbeat_s: float = Field(10.0, gt=0, description="Longest silence on an event stream.")
     shutdown_s: int = Field(10, ge=1, description="How long requests under way may take when the server stops.")
 

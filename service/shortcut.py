@@ -9,7 +9,7 @@ way, on which alone things are refused.
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -31,11 +31,13 @@ MOST_BYTES = 1024 * 1024  # of a body
 
 
 class Asked(NamedTuple):
-    """Rows (n, *input_shape) for a predictor, and whatever their answer needs besides the outputs."""
+    """Rows (n, *input_shape) for a predictor, whatever their answer needs besides the outputs, and the `kind` of it:
+    others are not answered together with it."""
 
     predictor: Predictor
     inputs: Array
     more: Any
+    kind: Hashable = None
 
 
 class Said(NamedTuple):
@@ -61,13 +63,13 @@ class Short:
 
 
 class Arrived(NamedTuple):
-    """A request; `reply` is told its answer, or None where it must go the usual way."""
+    """A request; `reply` is told its answer, or None where it must go the usual way, and gives whether it was sent."""
 
     short: Short
     groups: tuple[str, ...]
     headers: Headers
     body: bytes
-    reply: Callable[[Said | None], None]
+    reply: Callable[[Said | None], bool]
     at: float
 
 
@@ -93,7 +95,7 @@ class Shortcut:
         found: tuple[Short, tuple[str, ...]],
         headers: Headers,
         body: bytes,
-        reply: Callable[[Said | None], None],
+        reply: Callable[[Said | None], bool],
     ) -> None:
         """Answer a request that `find` knows before the event loop takes its next turn."""
         if not self._waiting:
@@ -104,26 +106,28 @@ class Shortcut:
         """Answer all that have been taken."""
         waiting, self._waiting = self._waiting, []
         replies: list[tuple[Arrived, Said | None]] = []
-        together: dict[tuple[int, np.dtype[Any], Short], _Group] = {}
+        together: dict[Hashable, _Group] = {}
         for arrived in waiting:
             asked = self._read(arrived)
             if asked is None:
-                replies.append((arrived, None))
+                arrived.reply(None)
                 continue
-            key = id(asked.predictor), asked.inputs.dtype, arrived.short
+            key = id(asked.predictor), asked.inputs.dtype, arrived.short, asked.kind
             group = together.setdefault(key, _Group())
             group.add(arrived, asked)
             if group.rows >= asked.predictor.rows:  # more are not computed together
-                replies.extend(together.pop(key).say())
+                self._send(together.pop(key).say())
         for group in together.values():
             replies.extend(group.say())
-        # Sent one right after the other: a client that the first one wakes finds them all.
+        self._send(replies)
+
+    def _send(self, replies: Iterable[tuple[Arrived, Said | None]]) -> None:
+        """One right after the other: a client that the first one wakes finds them all."""
         answered = 0
         for arrived, said in replies:
-            if said is not None:
+            if arrived.reply(said):
                 self._meters.count("POST", arrived.short.route, 200, time.perf_counter() - arrived.at)
                 answered += 1
-            arrived.reply(said)
         self._meters.at_once.inc(answered)
 
     def _read(self, arrived: Arrived) -> Asked | None:

@@ -13,6 +13,7 @@ MALFORMED_REQUEST = Problem(
     400, "malformed-request", "The request is not HTTP", "The request line, a header or the framing is not HTTP/1.1."
 )
 PATIENCE_S = 0.1  # in which the body of a short request arrives; the usual way has more
+GRACE_S = 0.2  # in which requests that were on their way when the server was told to stop arrive
 
 
 class Wire(HttpToolsProtocol):
@@ -23,11 +24,13 @@ class Wire(HttpToolsProtocol):
     _body: list[bytes]  # what arrived of it
     _size: int
     _late: asyncio.TimerHandle | None = None
+    _ending = False  # whether the next request is the last one
 
     def on_message_begin(self) -> None:
         """Of requests sent in a row, the one before is answered before the next one is looked at."""
         if self._whole:
             self._shortcut.answer()
+            self._unset_keepalive_if_required()  # it waits for a request, and here is one
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -36,6 +39,8 @@ class Wire(HttpToolsProtocol):
             self._short = self._shortcut.find(self.parser.get_method(), self.url)
         if self._short is None:
             super().on_headers_complete()
+            if self._ending:
+                self.cycle.keep_alive = False
         else:
             self._body, self._size = [], 0
 
@@ -54,8 +59,10 @@ class Wire(HttpToolsProtocol):
         if self._short is None:
             super().on_message_complete()
             return
-        self._whole = True
-        self._shortcut.take(self._short, self.headers, b"".join(self._body), self._reply)
+        short, body = self._short, b"".join(self._body)
+        self._forget()
+        self._short, self._whole, self._body = short, True, [body]
+        self._shortcut.take(short, self.headers, body, self._reply)
 
     def data_received(self, data: bytes) -> None:
         """A body that does not arrive soon is waited for the usual way."""
@@ -67,24 +74,38 @@ class Wire(HttpToolsProtocol):
         """Nobody waits for an answer any more."""
         self._forget()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # it would keep all this in memory until it has waited
 
     def shutdown(self) -> None:
-        """A request that has begun is answered."""
+        """Requests that have begun, or were on their way, are answered."""
         if self._whole:
             self._shortcut.answer()
         elif self._short is not None:
             self._go_the_usual_way()
-        super().shutdown()
+        if self._answered():
+            self._ending = True
+            self.loop.call_later(GRACE_S, self._end)
+        else:
+            super().shutdown()
+
+    def _end(self) -> None:
+        if self._answered():
+            self.transport.close()
 
     @property
     def _shortcut(self) -> Shortcut:
         found: Shortcut = self.app_state["shortcut"]
         return found
 
+    def _answered(self) -> bool:
+        """Whether no answer is due."""
+        return self.cycle is None or self.cycle.response_complete
+
     def _idle(self) -> bool:
         """Whether an answer may be sent at once: no other one is due, the client takes what is sent, and goes on."""
         return (
-            (self.cycle is None or self.cycle.response_complete)
+            self._answered()
+            and not self._ending
             and not self.flow.write_paused
             and not self.expect_100_continue
             and not self.parser.should_upgrade()
@@ -92,12 +113,13 @@ class Wire(HttpToolsProtocol):
             and self.parser.get_http_version() == "1.1"
         )
 
-    def _reply(self, said: Said | None) -> None:
-        if self._short is None or self.transport.is_closing():  # nobody is there to take it
-            return
+    def _reply(self, said: Said | None) -> bool:
+        """Whether the answer is sent."""
+        if not self._whole or self.transport.is_closing():  # nobody is there to take it
+            return False
         if said is None:
             self._go_the_usual_way()
-            return
+            return False
         self._forget()
         parts = [STATUS_LINE[200]]
         for name, value in (*self.server_state.default_headers, *said.headers):
@@ -105,20 +127,20 @@ class Wire(HttpToolsProtocol):
         parts += (b"content-length: %d\r\n\r\n" % len(said.content), said.content)
         self.transport.write(b"".join(parts))
         self.on_response_complete()
+        return True
 
     def _go_the_usual_way(self) -> None:
         """As if the request arrived only now."""
-        whole = self._whole
+        whole, body = self._whole, self._body
         self._forget()
         super().on_headers_complete()
-        for part in self._body:
+        for part in body:
             super().on_body(part)
-        self._body = []
         if whole:
             super().on_message_complete()
 
     def _forget(self) -> None:
-        self._short, self._whole = None, False
+        self._short, self._whole, self._body = None, False, []
         if self._late is not None:
             self._late.cancel()
             self._late = None

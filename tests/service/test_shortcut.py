@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -335,6 +336,85 @@ def test_the_limits_of_the_server_hold(open_house: OpenHouse) -> None:
             body = json.dumps({"inputs": [[1, 0.5]] * rows}) + " " * blanks
             for _ in range(2):
                 assert client.ask(request(f"/v1/models/{model}/predict", body)).status == status
+
+
+def test_a_connection_waits_for_requests_alone(open_house: OpenHouse) -> None:
+    house = open_house(NUDGE_KEEP_ALIVE_S="1", NUDGE_HEARTBEAT_S="60")
+    model = house.train(house.submit(dataset := house.add_dataset()))
+    path, waiting = f"/v1/models/{model}/predict", house.submit(dataset)
+    client = Client(house)
+    with client.socket:
+        sent = request(path, json.dumps({"inputs": [[1, 0.5]]}))
+        assert client.ask(sent).status == 200
+        client.socket.sendall(sent + request(f"/v1/jobs/{waiting}?wait=3", "", "", "GET"))
+        assert client.answer().status == 200
+        assert client.answer().status == 200  # after three seconds, in which nothing was sent
+        client.socket.settimeout(20)
+        assert client.socket.recv(1) == b""
+
+
+def test_connections_keep_nothing_of_what_they_answered(open_house: OpenHouse) -> None:
+    house = open_house()
+    path = f"/v1/models/{house.train(house.submit(house.add_dataset()))}/predict"
+    padded = request(path, json.dumps({"inputs": [[1, 0.5]]}) + " " * 1_000_000)
+    server = psutil.Process(house.server.pid)
+    with ExitStack() as stack:
+        clients = [Client(house) for _ in range(60)]
+        for one in clients:
+            stack.enter_context(one.socket)
+        for one in clients[:20]:  # so that there is memory to be used again
+            assert one.ask(padded).status == 200
+        before, used = at_once(house), server.memory_info().rss
+        for one in clients:
+            assert one.ask(padded).status == 200
+        assert at_once(house) > before
+        assert server.memory_info().rss < used + 20_000_000
+
+
+def test_requests_on_their_way_when_the_server_stops_are_answered(open_house: OpenHouse) -> None:
+    # They have a moment to arrive, which a machine that is busy elsewhere may let pass.
+    assert any(told_that_it_was_the_last(open_house()) for _ in range(3))
+
+
+def told_that_it_was_the_last(house: House) -> bool:
+    """Whether all connections that ask again and again hear of the stop in an answer, and none is cut."""
+    path = f"/v1/models/{house.train(house.submit(house.add_dataset()))}/predict"
+    sent = request(path, json.dumps({"inputs": [[1, 0.5]]}))
+    with ExitStack() as stack:
+        clients = [Client(house) for _ in range(8)]
+        for one in clients:
+            stack.enter_context(one.socket)
+            assert one.ask(sent).status == 200
+        house.server.send(signal.SIGTERM)
+        try:
+            while clients:
+                answers = [(one, one.ask(sent)) for one in clients]
+                clients = [one for one, answer in answers if answer.headers.get("connection") != "close"]
+        except (AssertionError, OSError):
+            return False
+    eventually(lambda: house.server.returncode is not None, 30, "the end of the server")
+    return True
+
+
+def test_what_arrives_late_is_counted_once(house: House, path: str, client: Client) -> None:
+    sent = request(path, json.dumps({"inputs": [[1, 0.5]]}))
+    for _ in range(3):
+        before = counted(house)
+        client.socket.sendall(sent[:-5])
+        time.sleep(0.05)
+        house.server.send(signal.SIGSTOP)
+        client.socket.sendall(sent[-5:])
+        time.sleep(0.1)  # its patience ends while the rest is there
+        house.server.send(signal.SIGCONT)
+        assert client.answer().status == 200
+        assert counted(house) == before + 1
+
+
+def counted(house: House) -> int:
+    """How many predictions were answered."""
+    pattern = r'^nudge_http_requests_total{method="POST",route="/v1/models/{model_id}/predict",status="200"} (\d+)'
+    found = re.findall(pattern, house.http.get("/metrics").text, re.MULTILINE)
+    return int(found[0]) if found else 0
 
 
 def test_a_deleted_model_is_gone_at_once(house: House, client: Client) -> None:
