@@ -4,7 +4,7 @@ A web page may make its visitor's browser send requests to this machine. Checkin
 pointed at this machine (DNS rebinding), checking `Origin` stops all others.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -40,7 +40,7 @@ class OriginRefused(Exception):
 
 
 Refuse = Callable[[Request, Exception], Response]
-Headers = Iterable[tuple[bytes, bytes]]  # names in lower case
+Headers = Sequence[tuple[bytes, bytes]]  # names in lower case
 
 
 class Callers:

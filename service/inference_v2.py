@@ -1,6 +1,5 @@
 """Inference by the Open Inference Protocol v2. The routes are plain, as that of predictions, and for its reason."""
 
-import re
 import zlib
 from functools import partial
 from typing import Any
@@ -29,6 +28,8 @@ from service.tensors import Array
 from store.errors import NotFound
 
 BYTES = "application/octet-stream"
+INFER = "/v2/models/{model_name}/infer"
+INFER_WITH_VERSION = "/v2/models/{model_name}/versions/{model_version}/infer"
 HEADER = "Inference-Header-Content-Length"
 FEW_ROWS = 256  # the answer for more of them is written in a thread
 router = APIRouter(tags=["inference"], route_class=PlainRoute)
@@ -80,7 +81,7 @@ _INFER: dict[str, Any] = {
 
 
 @router.post(
-    "/v2/models/{model_name}/infer",
+    INFER,
     summary="Infer",
     openapi_extra={"parameters": [_NAME, _LENGTH], **_BODY},
     **_INFER,
@@ -92,7 +93,7 @@ async def infer(request: Request) -> Response:
 
 
 @router.post(
-    "/v2/models/{model_name}/versions/{model_version}/infer",
+    INFER_WITH_VERSION,
     summary="Infer with a version",
     openapi_extra={"parameters": [_NAME, _VERSION, _LENGTH], **_BODY},
     **_INFER,
@@ -155,16 +156,7 @@ def _say_at_once(asked: list[Asked], outputs: Array) -> list[Said] | None:
 
 
 _HEADER = HEADER.lower().encode()
-_NAMED = rb"/v2/models/([A-Za-z0-9._-]+)"
-SHORT = (
-    Short(re.compile(_NAMED + rb"/infer"), "/v2/models/{model_name}/infer", _read_at_once, _say_at_once),
-    Short(
-        re.compile(_NAMED + rb"/versions/([A-Za-z0-9._-]+)/infer"),
-        "/v2/models/{model_name}/versions/{model_version}/infer",
-        _read_at_once,
-        _say_at_once,
-    ),
-)
+SHORT = tuple(Short(route, _read_at_once, _say_at_once) for route in (INFER, INFER_WITH_VERSION))
 
 
 def _response(content: bytes, head: int | None) -> Response:

@@ -1,7 +1,6 @@
 """Predictions: raw inputs in, outputs and classes out. The route is plain, and Express leads past the framework to it,
 because both cost more than the network."""
 
-import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -29,6 +28,7 @@ from service.shortcut import Asked, Fields, Said, Short
 from service.uploads import MalformedForm
 from store.errors import NotFound
 
+PREDICT = "/v1/models/{model_id}/predict"
 FORM = "multipart/form-data"
 QUICK_BODY = (
     1024 * 1024
@@ -113,7 +113,7 @@ _BODY = {
 
 
 @router.post(
-    "/v1/models/{model_id}/predict",
+    PREDICT,
     summary="Predict",
     response_model=Predictions,
     responses=refuses(
@@ -173,9 +173,7 @@ def _say_at_once(asked: list[Asked], outputs: Array) -> list[Said] | None:
 
 
 _JSON = JSON.encode()
-SHORT = Short(
-    re.compile(rb"/v1/models/(mdl_[0-9a-z]{26})/predict"), "/v1/models/{model_id}/predict", _read_at_once, _say_at_once
-)
+SHORT = Short(PREDICT, _read_at_once, _say_at_once)
 
 
 async def _read_json(request: Request, services: Services, owner: str, predictor: Predictor) -> Batch:

@@ -19,11 +19,10 @@ import numpy as np
 from core.layers.layer import Array
 from core.predictor import Predictor
 from service.dependencies import tenant_of
-from service.guard import Callers
+from service.guard import Callers, Headers
 from service.lifespan import Services
 from service.metering import Meters
 
-Headers = list[tuple[bytes, bytes]]  # names in lower case
 Fields = dict[bytes, bytes]
 # What changes how a body is read.
 UNUSUAL = frozenset({b"content-encoding", b"transfer-encoding"})
@@ -49,14 +48,13 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True)
 class Short:
-    """A POST that may be answered at once: paths of `pattern` mean `route`.
+    """A POST to `route` that may be answered at once.
 
-    `read` is given the services, the tenant, the groups of the pattern, the headers and the body. `say` is given what
-    it has read of several requests to one predictor, and the outputs (n, k) of all their rows. Both give None, or
-    raise, for what must go the usual way.
+    `read` is given the services, the tenant, the open parts of the path, the headers and the body.
+    `say` is given what it has read of several requests to one predictor, and the outputs (n, k) of all their rows. Both
+    give None, or raise, for what must go the usual way.
     """
 
-    pattern: re.Pattern[bytes]
     route: str
     read: Callable[[Services, str, tuple[str, ...], Fields, bytes], Asked | None]
     say: Callable[[list[Asked], Array], list[Said] | None]
@@ -79,11 +77,11 @@ class Shortcut:
     def __init__(self, services: Services, callers: Callers, meters: Meters, known: Iterable[Short]) -> None:
         self._services, self._callers, self._meters = services, callers, meters
         self.most_bytes = min(MOST_BYTES, services.settings.max_body_bytes)
-        self._known = [(short.pattern.fullmatch, short) for short in known]
+        self._known = [(_pattern(short.route).fullmatch, short) for short in known]
         self._waiting: list[Arrived] = []
 
     def find(self, method: bytes, target: bytes) -> tuple[Short, tuple[str, ...]] | None:
-        """Which of them a request is, by its first line, and the groups of its path; None for all others."""
+        """Which of them a request is, by its first line, and the open parts of its path; None for all others."""
         if method == b"POST":
             for match, short in self._known:
                 if found := match(target):
@@ -143,6 +141,11 @@ class Shortcut:
         except Exception:  # the usual way meets it again, and says what it is
             return None
         return asked
+
+
+def _pattern(route: str) -> re.Pattern[bytes]:
+    """Paths of a route in which nothing is escaped."""
+    return re.compile(re.sub(r"\{\w+\}", "([A-Za-z0-9._-]+)", route).encode())
 
 
 class _Group:
